@@ -1,0 +1,73 @@
+--[[
+acquire -- decide a batch of requests for one scope, in order, each as if sent alone.
+
+KEYS[1]        the scope: a hash
+
+ARGV           in this order; a list is its length, then its rows
+  now          us since the epoch, or "" for the server's clock
+  nonce        0 to 9999, random: part of a new field's epoch
+  display      how people see the scope, or ""
+  guard        us for which every permit may be used late, >= 0
+  list of
+  field        name of an account's field; the first of a request is its own account
+  list of
+  account      the limit's field, counted from 1
+  tag          kind/unit/period: the identity of the limit's state
+  capacity     units it can hold, >= 1
+  grace        us for which a permit that waited may be used late, >= 0
+  p1           window: length, us    bucket: period, us    calendar: start, us
+  p2           window: slot, us      bucket: units/period  calendar: end, us
+  p3           window: most entries  bucket: 0             calendar: next end, us
+  list of
+  own          the request's own account, counted from 1: its cool-down holds
+  max_wait     us that the caller will wait, >= 0
+  charges      how many limits apply to it; for each, appended to its row:
+  limit        counted from 1
+  cost         units, >= 0
+
+Returns        { 0, now } if a calendar's boundaries are not of the server's day, else
+               { 1, now, (epoch, seq, shift, cool) per field, and per request
+                 (code, wait, why, (remaining, reset) per charge) }
+  cool         us until the account's cool-down ends
+  code         1 charged, to be used after wait; 0 not charged; -1 never: cost > capacity
+  wait         us until this cost could be granted; 0 is now
+  why          the limit that decided, counted from 1; 0 is none, -1 the cool-down
+  remaining    units left now
+  reset        us until the limit is as if never used
+
+Writes         KEYS[1], if something was charged or the clock stepped back; it expires
+               when every limit is as if never used, never sooner than before
+Cost           O(requests * charges * log entries)
+]]
+
+--- @include "lib/args"
+--- @include "lib/clock"
+--- @include "lib/field"
+--- @include "lib/window"
+--- @include "lib/bucket"
+--- @include "lib/calendar"
+--- @include "lib/scope"
+--- @include "lib/booking"
+
+local head = args_read({ "now", "nonce", "display", "guard" })
+local scope = scope_open(clock_now(head.now), head.nonce)
+scope_limits(scope)
+if scope.other_day then
+    return { 0, scope.now }
+end
+
+local answers = {}
+for _ = 1, args_count() do
+    local request = args_read({ "own", "max_wait", "charges" })
+    request.own, request.max_wait = tonumber(request.own), tonumber(request.max_wait)
+    request.charges = args_rows_of(tonumber(request.charges), { "limit", "cost" })
+    booking_decide(scope, request, tonumber(head.guard), answers)
+end
+
+scope_save(scope, head.display)
+local reply = { 1, scope.now }
+scope_report(scope, reply)
+for _, value in ipairs(answers) do
+    reply[#reply + 1] = value
+end
+return reply

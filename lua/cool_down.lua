@@ -1,0 +1,41 @@
+--[[
+cool_down -- nobody uses this account before a moment; an earlier one never shortens it.
+
+KEYS[1]        the scope: a hash
+
+ARGV           in this order; a list is its length, then its rows
+  now          us since the epoch, or "" for the server's clock
+  nonce        0 to 9999, random: part of a new field's epoch
+  display      how people see the scope, or ""
+  list of
+  field        name of an account's field
+  duration     us from now, >= 0
+
+Returns        { 1, now, (epoch, seq, shift, cool) per field }
+
+Writes         KEYS[1], as acquire does
+Cost           O(fields)
+]]
+
+--- @include "lib/args"
+--- @include "lib/clock"
+--- @include "lib/field"
+--- @include "lib/window"
+--- @include "lib/bucket"
+--- @include "lib/calendar"
+--- @include "lib/scope"
+
+local head = args_read({ "now", "nonce", "display" })
+local scope = scope_open(clock_now(head.now), head.nonce)
+local until_us = scope.now + tonumber(args_read({ "duration" }).duration)
+for _, field in ipairs(scope.fields) do
+    if until_us > field.cool then
+        field.cool = until_us
+        field.dirty = true
+    end
+end
+
+scope_save(scope, head.display)
+local reply = { 1, scope.now }
+scope_report(scope, reply)
+return reply

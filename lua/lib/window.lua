@@ -1,0 +1,165 @@
+-- A strict sliding window in bounded memory: a log of acts, coalesced into slots.
+--
+-- An entry is a slot: T, the last moment booked in it, and S, the running sum of costs
+-- up to and with it, so that a sum is a difference and only the ends are parsed:
+--
+--   sum before the first entry 12     then, ordered by T:  T - at 13   S 12
+--
+-- A cost fits at t when all costs with T > t - length, future ones included, leave room
+-- for it. Then no window ever holds more than the capacity: of the acts in one window
+-- take the one decided last; every other was in its sum, since its T is no earlier than
+-- its act. Coalescing only moves T later, which is the safe side.
+--
+-- limit.p1 length, us    limit.p2 slot, us    limit.p3 most entries when booking ahead
+
+local window = {}
+
+local function window_time(section, i)
+    return section.at + tonumber(string.sub(section.body, 25 * i - 12, 25 * i))
+end
+
+local function window_sum(section, i)
+    return tonumber(string.sub(section.body, 25 * i + 1, 25 * i + 12))
+end
+
+local function window_entry(offset, sum)
+    return string.format("%013.0f%012.0f", offset, sum)
+end
+
+-- The first entry i in 1..n+1 with T >= moment.
+local function window_find(section, moment)
+    local low, high = 1, section.n + 1
+    while low < high do
+        local middle = math.floor((low + high) / 2)
+        if window_time(section, middle) >= moment then
+            high = middle
+        else
+            low = middle + 1
+        end
+    end
+    return low
+end
+
+-- Room for another 50 days and another full capacity before digits run out.
+local function window_rebase(section, at)
+    local first, parts = window_sum(section, 0), { "000000000000" }
+    for i = 1, section.n do
+        parts[i + 1] = window_entry(window_time(section, i) - at, window_sum(section, i) - first)
+    end
+    section.at, section.body = at, table.concat(parts)
+end
+
+function window.open(limit, now)
+    local section = limit.section
+    if not section.body then
+        section.at, section.body, section.n = now - limit.p1, "000000000000", 0
+        return
+    end
+    section.n = (#section.body - 12) / 25
+    -- Entries that have left the window go; what they cost stays in the first sum.
+    local live = window_find(section, now - limit.p1 + 1)
+    if live > 1 then
+        section.body = string.sub(section.body, 25 * live - 24)
+        section.n = section.n - live + 1
+    end
+    if now - section.at > 4000000000000 or window_sum(section, section.n) > 500000000000 then
+        window_rebase(section, now - limit.p1)
+    end
+end
+
+-- The first entry whose running sum reaches `sum`.
+local function window_reach(section, sum)
+    local low, high = 1, section.n
+    while low < high do
+        local middle = math.floor((low + high) / 2)
+        if window_sum(section, middle) >= sum then
+            high = middle
+        else
+            low = middle + 1
+        end
+    end
+    return low
+end
+
+-- The earliest moment >= now at which cost fits.
+function window.earliest(limit, now, cost)
+    local section = limit.section
+    local free = window_sum(section, section.n) + cost - limit.capacity
+    if window_sum(section, 0) >= free then
+        return now
+    end
+    return window_time(section, window_reach(section, free)) + limit.p1
+end
+
+-- When a booking ahead must wait for memory: the moment the oldest entry leaves.
+function window.full(limit)
+    local section = limit.section
+    if section.n >= limit.p3 then
+        return window_time(section, 1) + limit.p1
+    end
+end
+
+-- Add cost (or, negative, take it back) to entry i and all sums after it.
+local function window_add(section, i, cost)
+    local parts = { string.sub(section.body, 1, 25 * i - 13) }
+    for k = i, section.n do
+        parts[#parts + 1] =
+            window_entry(window_time(section, k) - section.at, window_sum(section, k) + cost)
+    end
+    section.body = table.concat(parts)
+end
+
+-- A booking goes to the entry of its slot, or makes one.
+function window.book(limit, moment, cost)
+    local section, slot = limit.section, math.floor(moment / limit.p2)
+    local i = window_find(section, moment)
+    if i > section.n or math.floor(window_time(section, i) / limit.p2) ~= slot then
+        local kept = i
+        if i > 1 and math.floor(window_time(section, i - 1) / limit.p2) == slot then
+            i = i - 1
+        else
+            section.n = section.n + 1
+        end
+        local sum = window_sum(section, kept - 1)
+        section.body = string.sub(section.body, 1, 25 * i - 13)
+            .. window_entry(moment - section.at, sum)
+            .. string.sub(section.body, 25 * kept - 12)
+    end
+    window_add(section, i, cost)
+end
+
+-- Post the difference to a booking, in its slot. What has left the window is history.
+function window.settle(limit, now, moment, change)
+    local section = limit.section
+    if moment <= now - limit.p1 then
+        return
+    end
+    if change > 0 then
+        return window.book(limit, moment, change)
+    end
+    local i = window_find(section, moment)
+    if i <= section.n then
+        local entry = window_time(section, i)
+        local held = window_sum(section, i) - window_sum(section, i - 1)
+        if math.floor(entry / limit.p2) == math.floor(moment / limit.p2) then
+            window_add(section, i, math.max(change, -held))
+        end
+    end
+end
+
+function window.remaining(limit)
+    local section = limit.section
+    local used = window_sum(section, section.n) - window_sum(section, 0)
+    return math.max(0, limit.capacity - used)
+end
+
+-- us until as if never used.
+function window.reset(limit, now)
+    local section = limit.section
+    local sum = window_sum(section, section.n)
+    if sum == window_sum(section, 0) then
+        return 0
+    end
+    -- Entries that cancelled waiters left behind hold nothing.
+    return math.max(0, window_time(section, window_reach(section, sum)) + limit.p1 - now)
+end

@@ -1,0 +1,183 @@
+"""
+What a limiter owns, and the one place where plans meet a store.
+
+Shared by the facade, reservations and decorators; it also knows when a verb is called
+in the wrong world.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from random import randrange
+from typing import TYPE_CHECKING, TypeVar
+
+from . import _plans, _sync
+from ._errors import ConfigError, MisuseError
+from ._key import Key, as_key
+from ._limits import SECOND_US
+from ._permit import Permit
+from ._plans import Desk, Plan
+from ._rules import Cost, Policy, Rules
+from ._wire import Scope
+from .stores._open import open_store
+
+if TYPE_CHECKING:
+    from .stores import Store
+
+T = TypeVar("T")
+
+_LONGEST_GUARD = 60.0
+
+
+class Engine:
+    """Rules, a store and what was last heard of it."""
+
+    def __init__(
+        self,
+        store: object,
+        rules: Rules,
+        *,
+        guard: float,
+        secret: bytes | str | None,
+        timeouts: tuple[float, float],
+    ) -> None:
+        self.rules = rules
+        self.guard_us = round(seconds("guard", guard, _LONGEST_GUARD) * SECOND_US)
+        connect, call = (seconds("a timeout of the store", t, 3600.0) for t in timeouts)
+        if not connect or not call:
+            raise ConfigError("a timeout of the store is 0", code="P111")
+        self._secret = secret.encode() if isinstance(secret, str) else secret
+        self._store: Store = open_store(
+            store, connect_timeout=connect, call_timeout=call
+        )
+        self._desk = Desk(_nonce)
+        self._warned = False
+        self._closed = False
+
+    def lookup(self, key: Key | str) -> tuple[Scope, Policy]:
+        """Return where a key's account is, and the limits that apply to it."""
+        full = as_key(key)
+        name = f"paceline:1:{{{full.tag(self._secret)}}}"
+        scope = Scope(name, full.display or "", self.guard_us)
+        return scope, self.rules.policy(full.model)
+
+    def run(self, plan: Plan[T]) -> T:
+        """Drive a plan, blocking."""
+        return _sync.run(plan, self._open().sync())
+
+    async def run_async(self, plan: Plan[T]) -> T:
+        """Drive a plan on the running event loop."""
+        from . import _aio  # noqa: PLC0415 -- asyncio is not everybody's
+
+        return await _aio.run(plan, self._open().aio())
+
+    def acquire(self, key: Key | str, cost: Cost, timeout: float | None) -> Permit:
+        """Wait for a permit, blocking."""
+        scope, policy = self.lookup(key)
+        plan = self._acquire(scope, policy, cost, timeout)
+        return Permit(self, scope, policy, self.run(plan))
+
+    async def acquire_async(
+        self, key: Key | str, cost: Cost, timeout: float | None
+    ) -> Permit:
+        """Wait for a permit on the running event loop."""
+        scope, policy = self.lookup(key)
+        plan = self._acquire(scope, policy, cost, timeout)
+        return Permit(self, scope, policy, await self.run_async(plan))
+
+    def _acquire(
+        self, scope: Scope, policy: Policy, cost: Cost, timeout: float | None
+    ) -> Plan[_plans.Granted]:
+        if timeout is not None:
+            seconds("timeout", timeout)
+        charges = policy.charges(cost)
+        return _plans.acquire(self._desk, scope, policy, charges, timeout)
+
+    def settle(self, permit: Permit, actual: tuple[int, ...]) -> Plan[None]:
+        """Plan the posting of a permit's true cost."""
+        return _plans.settle(
+            self._desk, permit.scope, permit.policy, permit.booking, actual
+        )
+
+    @property
+    def desk(self) -> Desk:
+        """What all calls share."""
+        return self._desk
+
+    def may_block(self, verb: str, twin: str) -> None:
+        """
+        Refuse to block a running event loop.
+
+        Raises:
+            MisuseError: If one is running in this thread (P501).
+        """
+        if in_event_loop():
+            raise MisuseError(
+                f"{verb} would block the running event loop while it waits",
+                code="P501",
+                hint=f"Use {twin} in async code.",
+            )
+
+    def warn_once(self, verb: str, twin: str) -> None:
+        """Warn that a verb's round trip stops a running event loop."""
+        if not self._warned and in_event_loop():
+            self._warned = True
+            warnings.warn(
+                f"{verb} stops the running event loop for a round trip; use {twin}",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+
+    def _open(self) -> Store:
+        if self._closed:
+            raise MisuseError(
+                "this limiter is closed",
+                code="P503",
+                hint="Make one limiter for the life of the process, and close it last.",
+            )
+        return self._store
+
+    def close(self) -> None:
+        """Close; twice is once."""
+        if not self._closed:
+            self._closed = True
+            self._store.close()
+
+    async def aclose(self) -> None:
+        """Close, with the connections of the running event loop; twice is once."""
+        if not self._closed:
+            self._closed = True
+            await self._store.aclose()
+
+
+def in_event_loop() -> bool:
+    """Tell whether an event loop runs here, a notebook's idle one excepted."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return False
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return False  # no loop runs here
+    if task is None:
+        return True  # a callback of the loop
+    # A notebook runs each cell in a task of its kernel; nothing else needs the loop.
+    code = getattr(task.get_coro(), "cr_code", None)
+    return f"{os.sep}ipykernel{os.sep}" not in getattr(code, "co_filename", "")
+
+
+def seconds(what: str, value: object, most: float = float("inf")) -> float:
+    number = value if isinstance(value, int | float) else -1
+    if isinstance(value, bool) or not 0 <= number <= most:  # also refuses NaN
+        raise ConfigError(
+            f"{what} is {value!r}",
+            code="P111",
+            hint="Give seconds, 0 or more; timeout=None waits as long as it takes.",
+        )
+    return float(number)
+
+
+def _nonce() -> int:
+    return randrange(10_000)  # noqa: S311 -- tells two lives of a field apart, no secret

@@ -1,0 +1,114 @@
+"""
+What paceline raises on purpose; nothing else reaches a caller.
+
+* PacelineError
+  + RateLimitExceeded   the limits say "later", and later is too late; has the Decision
+  + CostError           a missing or unknown unit, or not a whole number (a ValueError)
+    - CostTooLarge      no waiting would help
+  + StoreError          the store answered with an error that will not pass by itself
+    - StoreUnavailable  the store could not be reached; it may pass
+  + ConfigError         limits, keys, URLs or options that make no sense (a ValueError)
+  + MisuseError         the wrong twin, a closed limiter, braces in a Key
+
+Each carries a stable ``code`` (P1xx config, P2xx store, P3xx limits and costs, P5xx
+misuse, P6xx a missing extra) and a ``hint``: what to do about it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._decision import Decision
+
+
+class PacelineError(Exception):
+    """
+    Base of everything this package raises on purpose.
+
+    Attributes:
+        message: What happened, and where.
+
+        code: Stable, for programs: ``"P301"``.
+
+        hint: What to do about it. May be empty.
+    """
+
+    code = "P000"
+
+    def __init__(
+        self, message: str, *, code: str | None = None, hint: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or type(self).code
+        self.hint = hint
+
+    def __str__(self) -> str:
+        text = f"[{self.code}] {self.message}"
+        return f"{text}\n  {self.hint}" if self.hint else text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The state is copied by pickle after a bare construction, so that
+        # subclasses with other signatures survive a process boundary.
+        return _rebuild, (type(self), self.args, dict(self.__dict__))
+
+
+def _rebuild(
+    kind: type[PacelineError], args: tuple[Any, ...], state: dict[str, Any]
+) -> PacelineError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class RateLimitExceeded(PacelineError):  # noqa: N818 -- the name users search for
+    """
+    The turn of this call would come later than the caller is willing to wait.
+
+    Attributes:
+        decision: The last decision; ``decision.retry_after`` is in seconds.
+    """
+
+    code = "P301"
+
+    def __init__(self, message: str, *, decision: Decision, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.decision = decision
+
+
+class CostError(PacelineError, ValueError):
+    """A cost that names a unit too few or too many, or is not a whole number."""
+
+    code = "P302"
+
+
+class CostTooLarge(CostError):  # noqa: N818 -- reads as what it says
+    """A cost above what the limit could ever hold: no waiting would help."""
+
+    code = "P303"
+
+
+class StoreError(PacelineError):
+    """The store refused; ``__cause__`` is the client's exception."""
+
+    code = "P202"
+
+
+class StoreUnavailable(StoreError):  # noqa: N818 -- reads as what it says
+    """The store could not be reached, or did not answer in time. It may pass."""
+
+    code = "P201"
+
+
+class ConfigError(PacelineError, ValueError):
+    """Limits, keys, URLs or options that make no sense together or alone."""
+
+    code = "P101"
+
+
+class MisuseError(PacelineError):
+    """A correct call in the wrong place: the wrong twin, or a closed limiter."""
+
+    code = "P501"

@@ -1,0 +1,284 @@
+"""The facade: signatures and docstrings. What happens is in ``_plans``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
+
+from . import _plans
+from ._decorator import Terms, limit_calls
+from ._engine import Engine, seconds as in_seconds
+from ._errors import ConfigError
+from ._permit import Permit, Reservation
+from ._rules import Rules
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from ._decision import Decision, LimitStatus
+    from ._key import Key, KeyTemplate
+    from ._limits import Limit
+    from ._rules import Cost, Limits
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_TIMEOUT = 60.0
+
+
+class RateLimiter:
+    """
+    Keeps one account of each quota, for every process that shares a store.
+
+    One object serves threads, event loops and forks; make it once. It is a context
+    manager, sync and async.
+
+    Args:
+        store: A URL ("redis://host:6379/0", "rediss://", "unix://", "valkey://",
+            "embedded://", "memory://name"), or a redis-py client whose server is used
+            through connections of our own. Default: $PACELINE_STORE.
+
+        limits: A string such as "500 requests/min", a limit object, several of these,
+            or a mapping from model patterns to these. Each model of a key has an
+            account of its own.
+
+        families: Models that share one account: {"gpt-4o": ["gpt-4o", "gpt-4o-*"]}.
+
+        shared: Limits over all models of a key together.
+
+        guard: Seconds by which calls may reach the provider later than others do (the
+            spread of the network's delay). Every permit then holds for that long,
+            which takes a bucket's refill of as much time off its burst. Up to 60.
+
+        secret: Keys are stored as HMAC-SHA-256 under this secret; the same for every
+            process. Without it a fixed one of the application is used.
+
+        connect_timeout: Seconds to reach the store.
+
+        call_timeout: Seconds for the store to answer.
+
+    Raises:
+        ConfigError: If the limits, the store or an option make no sense (P1xx), or an
+            extra is missing (P601).
+    """
+
+    def __init__(
+        self,
+        store: object = None,
+        *,
+        limits: Limits | None = None,
+        families: Mapping[str, Iterable[str]] | None = None,
+        shared: str | Limit | Iterable[str | Limit] = (),
+        guard: float = 0.0,
+        secret: bytes | str | None = None,
+        connect_timeout: float = 0.5,
+        call_timeout: float = 0.5,
+    ) -> None:
+        if limits is None and not shared:
+            raise ConfigError(
+                "no limits were given",
+                code="P101",
+                hint='For example limits=["500 requests/min", "30k tokens/min"].',
+            )
+        self._engine = Engine(
+            store,
+            Rules(limits or (), families=families, shared=shared),
+            guard=guard,
+            secret=secret,
+            timeouts=(connect_timeout, call_timeout),
+        )
+
+    def try_acquire(self, key: Key | str, cost: Cost = 1) -> Decision:
+        """
+        Charge *cost* now, or nothing. Never waits, never raises for a denial.
+
+        Use :meth:`acquire` to wait for a turn.
+
+        Args:
+            key: Who is limited; a plain string is a scope.
+
+            cost: Units: {"tokens": 850}, or a number of requests. Every unit that the
+                limits count must be given; requests are 1 unless given.
+
+        Raises:
+            CostError: If a unit is missing, unknown or not whole (P302); CostTooLarge
+                if a limit could never hold it (P303).
+
+            StoreError: If the store refused or (StoreUnavailable) was not there (P2xx).
+        """
+        engine = self._engine
+        engine.warn_once("try_acquire()", "try_acquire_async()")
+        scope, policy = engine.lookup(key)
+        charges = policy.charges(cost)
+        return engine.run(_plans.try_acquire(engine.desk, scope, policy, charges))
+
+    async def try_acquire_async(self, key: Key | str, cost: Cost = 1) -> Decision:
+        """Do as :meth:`try_acquire` does, on the running event loop."""
+        engine = self._engine
+        scope, policy = engine.lookup(key)
+        charges = policy.charges(cost)
+        plan = _plans.try_acquire(engine.desk, scope, policy, charges)
+        return await engine.run_async(plan)
+
+    def acquire(
+        self, key: Key | str, cost: Cost = 1, *, timeout: float | None = _TIMEOUT
+    ) -> Permit:
+        """
+        Wait for a turn and return the permit to call now.
+
+        The turn is booked at once, in order of arrival; waiting costs one round trip.
+        An interrupted wait gives the booking back. Use :meth:`reserve` when the cost
+        is an estimate.
+
+        Args:
+            key: Who is limited; a plain string is a scope.
+
+            cost: As in :meth:`try_acquire`.
+
+            timeout: Seconds the caller is willing to wait, the store's time included.
+                None is as long as it takes, 0 is now or never.
+
+        Raises:
+            RateLimitExceeded: At once, if the turn would come too late (P301).
+
+            CostError: As in :meth:`try_acquire`.
+
+            StoreError: As in :meth:`try_acquire`.
+
+            MisuseError: In a running event loop (P501).
+        """
+        self._engine.may_block("acquire()", "await limiter.acquire_async()")
+        return self._engine.acquire(key, cost, timeout)
+
+    async def acquire_async(
+        self, key: Key | str, cost: Cost = 1, *, timeout: float | None = _TIMEOUT
+    ) -> Permit:
+        """Do as :meth:`acquire` does, on the running event loop."""
+        return await self._engine.acquire_async(key, cost, timeout)
+
+    def reserve(
+        self, key: Key | str, cost: Cost = 1, *, timeout: float | None = _TIMEOUT
+    ) -> Reservation:
+        """
+        Return a context manager, sync and async, for a call whose cost is an estimate.
+
+        Entering waits as :meth:`acquire` does. In the block, ``settle(cost)`` notes the
+        true cost and ``cancel()`` that nothing was used; leaving posts the note.
+        Without a note the estimate stays.
+
+        Raises:
+            RateLimitExceeded, CostError, StoreError, MisuseError: On entering.
+        """
+        return Reservation(self._engine, key, cost, timeout)
+
+    def limited(
+        self,
+        key: Key | KeyTemplate | str | Callable[..., Key | str],
+        cost: Cost | Callable[..., Cost] = 1,
+        *,
+        settle: Callable[[Any], Cost | None] | None = None,
+        timeout: float | None = _TIMEOUT,
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        """
+        Decorate a function, coroutine function, generator or async generator.
+
+        Args:
+            key: A key, a name, a template over the call's parameters, or a callable of
+                the call's arguments.
+
+            cost: A cost, or a callable of the call's arguments (with self).
+
+            settle: Reads the true cost off the result, of a generator off its last
+                item; None leaves the estimate. When the call raises it stays too.
+
+            timeout: As in :meth:`acquire`, for each call.
+
+        Raises:
+            ConfigError: While decorating, if a template's field names no parameter
+                (P108).
+        """
+        terms = Terms(key, cost, settle, timeout)
+
+        def decorate(function: Callable[P, R]) -> Callable[P, R]:
+            return limit_calls(self._engine, terms, function)
+
+        return decorate
+
+    def peek(self, key: Key | str) -> tuple[LimitStatus, ...]:
+        """Return how each limit of *key* stands. Charges and writes nothing."""
+        engine = self._engine
+        engine.warn_once("peek()", "peek_async()")
+        return engine.run(_plans.peek(engine.desk, *engine.lookup(key)))
+
+    async def peek_async(self, key: Key | str) -> tuple[LimitStatus, ...]:
+        """Do as :meth:`peek` does, on the running event loop."""
+        engine = self._engine
+        return await engine.run_async(_plans.peek(engine.desk, *engine.lookup(key)))
+
+    def reset(self, key: Key | str) -> None:
+        """
+        Forget what *key* and its model used, cool-down included.
+
+        Limits shared over models are forgotten too: afterwards :meth:`peek` shows
+        every limit as never used. Permits still out are not called back.
+        """
+        engine = self._engine
+        engine.warn_once("reset()", "reset_async()")
+        engine.run(_plans.reset(engine.desk, *engine.lookup(key)))
+
+    async def reset_async(self, key: Key | str) -> None:
+        """Do as :meth:`reset` does, on the running event loop."""
+        engine = self._engine
+        await engine.run_async(_plans.reset(engine.desk, *engine.lookup(key)))
+
+    def cool_down(self, key: Key | str, seconds: float) -> None:
+        """
+        Let no process use *key* and its model for so long: what a 429 taught one.
+
+        A shorter cool-down never shortens a longer one.
+
+        Raises:
+            ConfigError: If *seconds* is not between 0 and 31 days (P111).
+        """
+        engine = self._engine
+        engine.warn_once("cool_down()", "cool_down_async()")
+        engine.run(self._cool_down(key, seconds))
+
+    async def cool_down_async(self, key: Key | str, seconds: float) -> None:
+        """Do as :meth:`cool_down` does, on the running event loop."""
+        await self._engine.run_async(self._cool_down(key, seconds))
+
+    def _cool_down(self, key: Key | str, seconds: float) -> _plans.Plan[None]:
+        in_seconds("cool-down", seconds, 31 * 86_400.0)
+        engine = self._engine
+        return _plans.cool_down(engine.desk, *engine.lookup(key), seconds)
+
+    def close(self) -> None:
+        """Close the connections. Waiting calls of other threads end with an error."""
+        self._engine.close()
+
+    async def aclose(self) -> None:
+        """Close the connections, those of the running event loop included."""
+        await self._engine.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()

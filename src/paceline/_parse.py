@@ -1,0 +1,297 @@
+"""
+Limits as people write them, read into values and printed back.
+
+    count [unit] ("/" | "per") [number] period ["burst" count | "calendar" [zone]]
+
+A refusal points at the offending part, and says what may have been meant.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from math import gcd
+from zoneinfo import available_timezones
+
+from ._errors import ConfigError
+from ._limits import (
+    LONGEST,
+    MOST_BUCKET,
+    MOST_WINDOW,
+    SHORTEST,
+    CalendarWindow,
+    Limit,
+    Period,
+    SlidingWindow,
+    TokenBucket,
+)
+from ._suggest import Refused, closest, mend
+
+_HOW = (
+    'Write it like "500/min", "30k tokens/min", "1 per 200ms", "500/min burst 50" '
+    'or "10k/day calendar".'
+)
+# Far above what a person writes, far below what costs time or overflows a float.
+_LONGEST_TEXT = 200
+_LONGEST_UNIT = 32
+
+_SPACE = re.compile(r"\s*")
+_DIGITS = re.compile(r"[0-9][0-9_,]*(?:\.[0-9_,]*)?")
+# Groups of exactly three: a decimal comma must not be read as a thousand times more.
+_GROUPED = re.compile(
+    r"([0-9]+|[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,3}(?:_[0-9]{3})+)(?:\.([0-9]+))?"
+)
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_SCALE = re.compile(r"[kKmMgGbB](?![A-Za-z0-9_])")
+_DIVIDER = re.compile(r"/|[pP][eE][rR](?![A-Za-z_])")
+_SHORTHAND = re.compile("[rt]p[smhd]")
+_PIECE = re.compile(rf"{_DIGITS.pattern}|{_WORD.pattern}|\S|")
+_REST = re.compile(r"\S.*", re.DOTALL)
+
+_SCALES = {"k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9}
+_UNITS = dict.fromkeys(("request", "requests", "req", "reqs"), "requests")
+_UNITS |= dict.fromkeys(("token", "tokens", "tok", "toks"), "tokens")
+_NO_UNITS = {"", "per", "burst", "calendar", "a", "an", "each", "every", "in"}
+_CONCURRENT = ("concurrent", "concurrently", "concurrency")
+
+_PERIODS: dict[str, int] = {"ms": 1}  # in milliseconds
+_PERIODS |= dict.fromkeys(("s", "sec", "second", "seconds"), 1_000)
+_PERIODS |= dict.fromkeys(("min", "minute", "minutes"), 60_000)
+_PERIODS |= dict.fromkeys(("h", "hr", "hour", "hours"), 3_600_000)
+_PERIODS |= dict.fromkeys(("d", "day", "days"), 86_400_000)
+_PERIODS |= dict.fromkeys(("week", "weeks"), 604_800_000)
+_PERIODS |= dict.fromkeys(("month", "months"), 0)  # of the calendar only
+_CALENDAR: dict[str, Period] = {"d": "day", "day": "day", "days": "day"}
+_CALENDAR |= {"week": "week", "weeks": "week", "month": "month", "months": "month"}
+_PRINTED = {"week": 604_800, "day": 86_400, "h": 3_600, "min": 60, "s": 1}
+
+
+def parse_limit(text: str) -> Limit:
+    """
+    Read one limit, e.g. ``"30k tokens/min"``.
+
+    Raises:
+        ConfigError: If the text is no limit (P103): where, and what may be meant.
+    """
+    if not isinstance(text, str):
+        what = f"a limit is written as a text, not as {type(text).__name__}"
+        raise ConfigError(what, code="P103", hint=_HOW)
+    if len(text) > _LONGEST_TEXT:
+        what = f"a text of {len(text):,} characters is no limit: {text[:40]!r} ..."
+        raise ConfigError(what, code="P103", hint=_HOW)
+    try:
+        return _read(text)
+    except Refused as error:
+        refused = error  # answered below, so that no traceback shows this one
+    mended = mend(text, refused, _read)
+    hint = f'Did you mean "{mended}"?\n  {_HOW}' if mended else _HOW
+    # One mark per character, whatever a terminal would make of a control code.
+    line = "".join(char if char.isprintable() else "\N{MIDDLE DOT}" for char in text)
+    mark = " " * refused.start + "^" * max(1, refused.end - refused.start)
+    message = f"cannot read a limit: {refused.what}\n    {line}\n    {mark}"
+    raise ConfigError(message, code="P103", hint=hint)
+
+
+def format_limit(limit: Limit) -> str:
+    """
+    Print *limit* as :func:`parse_limit` reads it, e.g. ``"30k tokens/min"``.
+
+    A text has no place for a name or for slots, and a few units mean something else
+    in it (``req`` is ``requests``, ``k`` a thousand). Every other limit reads back.
+    """
+    if isinstance(limit, CalendarWindow):
+        zone = "" if limit.tz == "UTC" else f" {limit.tz}"
+        return f"{_amount(limit.limit, limit.unit)}/{limit.period} calendar{zone}"
+    if isinstance(limit, TokenBucket):
+        burst = _short(limit.capacity)
+        return f"{_amount(limit.rate, limit.unit)}{_every(limit.per)} burst {burst}"
+    return f"{_amount(limit.limit, limit.unit)}{_every(limit.per)}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Number:
+    """*digits* / *tenths*, exactly, and where it stands."""
+
+    digits: int
+    tenths: int
+    start: int
+    end: int
+
+    def refuse(self, what: str, *repairs: str) -> Refused:
+        return Refused(what, self.start, self.end, repairs)
+
+    def whole(self, most: int) -> int:
+        if self.digits % self.tenths:
+            raise self.refuse("a count is a whole number")
+        if not 1 <= self.digits // self.tenths <= most:
+            raise self.refuse(f"a count is 1 to {most:,}")
+        return self.digits // self.tenths
+
+
+class _Scan:
+    """A text, how far it has been read, and where its last part stands."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.start = self.end = 0
+
+    def take(self, pattern: re.Pattern[str]) -> str:
+        """Read what *pattern* matches after white space. Empty if nothing does."""
+        space = _SPACE.match(self.text, self.end)
+        match = pattern.match(self.text, space.end() if space else self.end)
+        if match is None:
+            return ""
+        self.start, self.end = match.span()
+        return match[0]
+
+    def refuse(self, what: str, *repairs: str) -> Refused:
+        """Refuse the part that was read last."""
+        return Refused(what, self.start, self.end, repairs)
+
+    def refuse_concurrency(self) -> Refused:
+        what = "limits on concurrent calls come with a later version"
+        return Refused(what, self.start, self.end, None)
+
+    def number(self) -> _Number:
+        if not (digits := self.take(_DIGITS)):
+            self.take(_PIECE)
+            raise self.refuse("expected a number")
+        if not (match := _GROUPED.fullmatch(digits)):
+            raise self.refuse('thousands are groups of three digits, as in "1,000"')
+        part = match[2] or ""
+        whole = match[1].replace(",", "").replace("_", "")
+        return _Number(int(whole + part), 10 ** len(part), self.start, self.end)
+
+    def count(self) -> _Number:
+        number = self.number()
+        if scale := self.take(_SCALE):
+            if scale == "m":
+                raise self.refuse('"m" is ambiguous: M is a million, "/min" a minute')
+            digits = number.digits * _SCALES[scale.lower()]
+            return _Number(digits, number.tenths, number.start, self.end)
+        if word := _WORD.match(self.text, number.end):
+            what = f'"{word[0]}" is no multiple (k, M, G); a unit has a space before it'
+            raise Refused(what, word.start(), word.end())
+        return number
+
+    def unit(self) -> str:
+        before = self.start, self.end
+        word = self.take(_WORD).lower()
+        if word in _CONCURRENT:
+            raise self.refuse_concurrency()
+        if word in _NO_UNITS:
+            self.start, self.end = before
+            return "requests"
+        if len(word) > _LONGEST_UNIT:
+            raise self.refuse(f"a unit has at most {_LONGEST_UNIT} characters")
+        return _UNITS.get(word, word)
+
+    def divider(self) -> None:
+        """Read the ``/`` or ``per`` between what is counted and the period."""
+        before = self.start, self.end
+        if self.take(_DIVIDER):
+            return
+        piece = self.take(_PIECE).lower()
+        if piece in _CONCURRENT:
+            raise self.refuse_concurrency()
+        last = self.text[slice(*before)].lower()
+        if not piece and (last in _PERIODS or _SHORTHAND.fullmatch(last)):
+            self.start, self.end = before  # "500 min", "500 rpm": not the end is wrong
+        raise self.refuse('expected "/" or "per", then a period')
+
+    def period(self) -> tuple[_Number, str]:
+        """Read a period: how many, and of what."""
+        before = self.end
+        number = _Number(1, 1, before, before)
+        if self.take(_DIGITS):
+            self.end = before
+            number = self.number()
+        word = self.take(_WORD).lower()
+        if not word:
+            self.take(_PIECE)
+            raise self.refuse("expected a period")
+        if word not in _PERIODS:
+            raise self.refuse("no such period; there are ms, s, min, h, day, week")
+        return number, word
+
+
+def _read(text: str) -> Limit:
+    scan = _Scan(text)
+    count, unit = scan.count(), scan.unit()
+    scan.divider()
+    number, word = scan.period()
+    start, end = scan.start, scan.end
+    tail = scan.take(_WORD).lower()
+    if tail == "calendar":
+        without = text[: scan.start].rstrip()
+        if word not in _CALENDAR or number.digits != number.tenths:
+            what = '"calendar" goes with one day, week or month'
+            raise Refused(what, start, end, (without,))
+        return _calendar(scan, count.whole(MOST_WINDOW), _CALENDAR[word], unit)
+    if not _PERIODS[word]:
+        what = 'a month has no fixed length: write "30 days", or add "calendar"'
+        raise Refused(what, start, end)
+    millis = _PERIODS[word] * number.digits
+    per = millis / (1_000 * number.tenths)
+    if not SHORTEST <= per <= LONGEST:
+        what = "a period is 1 ms to 31 days"
+        raise Refused(
+            what, min(number.start, start) if number.end > number.start else start, end
+        )
+    burst = scan.count().whole(MOST_BUCKET) if tail == "burst" else None
+    if (tail and burst is None) or scan.take(_PIECE):
+        raise scan.refuse("unexpected after a limit")
+    if burst is not None:
+        return TokenBucket(count.whole(MOST_BUCKET), per, burst, unit)
+    if over := count.digits % count.tenths:
+        # "0.5/s" is said in whole numbers as "1 per 2s".
+        part = count.tenths // gcd(over, count.tenths)
+        seconds = millis * part / (1_000 * number.tenths)
+        many = count.digits * part // count.tenths
+        if seconds <= LONGEST and many <= MOST_WINDOW:
+            meant = format_limit(SlidingWindow(many, seconds, unit=unit))
+            raise count.refuse("a count is a whole number", meant)
+    return SlidingWindow(count.whole(MOST_WINDOW), per, unit=unit)
+
+
+def _calendar(scan: _Scan, limit: int, period: Period, unit: str) -> CalendarWindow:
+    zone = scan.take(_REST).rstrip() or "UTC"
+    # Without capitals it is no zone's name, though some file systems would find it,
+    # and two spellings of a zone would be two accounts.
+    if zone != zone.lower():
+        try:
+            return CalendarWindow(limit, period, zone, unit)
+        except ConfigError:
+            pass
+    known = {name.casefold(): name for name in available_timezones()}
+    if zone.casefold() in known:
+        return CalendarWindow(limit, period, known[zone.casefold()], unit)
+    near = closest(zone.replace(" ", "_"), known.values())
+    before = scan.text[: scan.start]
+    raise scan.refuse("no such time zone", *([before + near] if near else []))
+
+
+def _amount(count: int, unit: str) -> str:
+    if count == 1 and unit in ("requests", "tokens"):
+        unit = unit[:-1]
+    return f"{_short(count)} {unit}"
+
+
+def _short(count: int) -> str:
+    for suffix, scale in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if count >= scale:
+            # 1.5k, but 1,234: a short form must not be longer to read.
+            short = count % (scale // 10) == 0
+            return f"{count / scale:.12g}{suffix}" if short else f"{count:,}"
+    return str(count)
+
+
+def _every(per: float) -> str:
+    for word, seconds in _PRINTED.items():
+        many, rest = divmod(per, seconds)
+        if not rest and many:
+            plural = "s" if word in ("day", "week") else ""
+            spaced = " " if plural else ""
+            return f"/{word}" if many == 1 else f" per {many:.0f}{spaced}{word}{plural}"
+    millis = round(per * 1_000)
+    return f" per {millis}ms" if millis / 1_000 == per else f" per {per!r}s"

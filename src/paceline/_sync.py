@@ -1,0 +1,45 @@
+"""Run plans on a blocking store. The twin of ``_aio``."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ._plans import Effect, Now, Plan, Sleep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .stores import SyncStore
+
+T = TypeVar("T")
+
+
+def run(plan: Plan[T], store: SyncStore) -> T:
+    """Drive *plan* to its end. What goes wrong is thrown into the plan, to decide."""
+    step: Callable[[Any], Effect] = plan.send
+    value: Any = None
+    try:
+        while True:
+            effect = step(value)
+            try:
+                value, step = _perform(effect, store), plan.send
+            except BaseException as error:  # noqa: BLE001 -- the plan raises it again
+                value, step = error, plan.throw
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]  # the plan's own type
+    finally:
+        plan.close()
+
+
+def _perform(effect: Effect, store: SyncStore) -> Any:
+    if isinstance(effect, Now):
+        return time.monotonic()
+    if isinstance(effect, Sleep):
+        return time.sleep(effect.seconds)
+    if not effect.ordered:
+        return store.call(effect)
+    with store.queue(effect.key):
+        if effect.needless is not None and effect.needless():
+            return None
+        return store.call(effect)

@@ -1,0 +1,102 @@
+"""The group of commands: each is a module here, loaded when it is used."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import click
+
+from paceline._errors import PacelineError
+
+from .failure import INTERRUPTED, UNEXPECTED, USAGE, missing_extra, report
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Their one-line helps stand here, so that listing them loads none.
+COMMANDS = {
+    "demo": "Watch four processes share one quota: retries, static shares, paceline.",
+    "mock": "Run a pretend OpenAI server that really enforces limits.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are modules of this package with a ``command`` each."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's
+        """List the names, sorted."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 -- click's
+        """Load one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(f"{__package__}.{cmd_name}").command
+        if not isinstance(command, click.Command):
+            raise TypeError(cmd_name)
+        return command
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002 -- click's
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """Write the list of commands from their one-line helps."""
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(COMMANDS.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Data goes to stdout, talk to stderr. Each command has its own --help.",
+)
+@click.version_option(package_name="paceline", message="%(prog)s %(version)s")
+def group() -> None:
+    """Many processes share one API quota: no 429s, and full use of what you pay for."""
+
+
+def run(args: Sequence[str]) -> int:
+    """Run the command line *args* and return its exit code."""
+    as_json = "--json" in args
+    name = next((arg for arg in args if arg in COMMANDS), "")
+    command = f"paceline {name}".strip()
+    try:
+        result = group.main(list(args), prog_name="paceline", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as wrong:
+        wrong.show()
+        return wrong.exit_code
+    except click.ClickException as wrong:
+        if not as_json:
+            wrong.show()
+            return wrong.exit_code
+        error = PacelineError(
+            wrong.format_message(), code="P510", hint=f"See `{command} --help`."
+        )
+        return report(error, as_json=True, code=wrong.exit_code)
+    except PacelineError as error:
+        return report(error, as_json=as_json)
+    except ModuleNotFoundError as error:
+        return report(missing_extra(error, command), as_json=as_json)
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has left. Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNEXPECTED
+    except Exception as error:
+        if not as_json:
+            raise
+        traceback.print_exc()
+        what = f"{command} failed: {type(error).__name__}: {error}"
+        hint = "This is a defect. Please report it with the traceback on stderr."
+        return report(PacelineError(what, hint=hint), as_json=True)
+    return result if isinstance(result, int) else 0
+
+
+__all__ = ["COMMANDS", "USAGE", "group", "run"]

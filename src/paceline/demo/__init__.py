@@ -1,0 +1,1 @@
+"""The race that shows what sharing a quota means: three ways, one judge."""

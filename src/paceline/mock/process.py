@@ -1,0 +1,147 @@
+"""
+Run the pretend server as a process of its own, for as long as a block lasts.
+
+A process, because a judge that shares an interpreter with those it judges is late when
+they are busy.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from paceline._errors import PacelineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_START_SECONDS = 30.0
+_STOP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunningMock:
+    """
+    A pretend server that runs.
+
+    Attributes:
+        base_url: What an OpenAI client is given, e.g. ``"http://127.0.0.1:8429/v1"``.
+    """
+
+    base_url: str
+
+    def stats(self) -> dict[str, object]:
+        """Fetch the counts, per key and model."""
+        return self._fetch("GET", "/stats")
+
+    def reset(self) -> None:
+        """Begin anew: full buckets, all counts 0."""
+        self._fetch("POST", "/reset")
+
+    def _fetch(self, method: str, path: str) -> dict[str, object]:
+        url = self.base_url.removesuffix("/v1") + path
+        request = urllib.request.Request(url, method=method)  # noqa: S310 -- our URL
+        # Without a proxy: one is of no use on the way to this machine itself.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(request, timeout=_START_SECONDS) as answer:
+            return cast("dict[str, object]", json.load(answer))
+
+
+@contextmanager
+def serve(
+    *,
+    limits: Sequence[str] = (),
+    latency: float = 0.020,
+    jitter: float = 0.010,
+    service_time: float = 0.0,
+    completion_tokens: int = 16,
+    count_failed: bool = False,
+    seed: int | None = None,
+) -> Iterator[RunningMock]:
+    """
+    Run ``paceline mock`` on a free port of 127.0.0.1 while the block lasts.
+
+    It also ends when this process does, however that happens.
+
+    Args:
+        limits: As ``--limits``, e.g. ``["500 requests/min"]``. Empty takes its default.
+
+        latency: Mean of a request's journey, in seconds.
+
+        jitter: The journey takes up to so many seconds more or less.
+
+        service_time: Seconds from the accounting to the answer.
+
+        completion_tokens: How long answers claim to be.
+
+        count_failed: Whether refused requests count towards limits on requests.
+
+        seed: Makes the journeys repeatable. None draws them anew each time.
+
+    Raises:
+        PacelineError: If it does not start (P153); the text is what it said.
+    """
+    # -P: a folder of that name, where the caller happens to stand, is not meant.
+    command = [sys.executable, "-P", "-m", "paceline", "mock", "--port=0", "--json"]
+    command += [f"--limits={limit}" for limit in limits]
+    command += [f"--latency={latency}", f"--jitter={jitter}"]
+    command += [f"--service-time={service_time}"]
+    command += [f"--completion-tokens={completion_tokens}"]
+    command += ["--count-failed"] if count_failed else []
+    command += [] if seed is None else [f"--seed={seed}"]
+    command += ["--stop-with-stdin"]
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(  # noqa: S603 -- this program itself
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said
+        )
+        try:
+            first = _first_line(process)
+            if "base_url" not in first:
+                said.seek(0)
+                raise _not_started(first, said.read().decode(errors="replace"))
+            yield RunningMock(str(first["base_url"]))
+        finally:
+            _stop(process)
+
+
+def _first_line(process: subprocess.Popen[bytes]) -> dict[str, object]:
+    timer = threading.Timer(_START_SECONDS, process.kill)
+    timer.start()
+    try:
+        line = process.stdout.readline() if process.stdout else b""
+    finally:
+        timer.cancel()
+    try:
+        return cast("dict[str, object]", json.loads(line))
+    except ValueError:
+        return {}
+
+
+def _not_started(first: dict[str, object], said: str) -> PacelineError:
+    told = first.get("error")
+    error = told if isinstance(told, dict) else {"message": said.strip()}
+    return PacelineError(
+        f"the pretend server did not start: {error['message']}",
+        code="P153",
+        hint=error.get("hint", ""),
+    )
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe:
+            pipe.close()

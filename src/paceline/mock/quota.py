@@ -1,0 +1,75 @@
+"""The limits of the pretend provider: read like any limit, enforced as buckets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from paceline._errors import ConfigError
+from paceline._limits import CalendarWindow, Limit, SlidingWindow
+from paceline._parse import parse_limit
+
+SECOND_NS = 1_000_000_000
+UNITS = ("requests", "tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """
+    One limit of the pretend provider.
+
+    Attributes:
+        unit: What it counts: ``"requests"`` or ``"tokens"``.
+
+        limit: Units refilled every *per_ns*.
+
+        per_ns: The period, in nanoseconds.
+
+        burst: Units that can be taken at once.
+    """
+
+    unit: str
+    limit: int
+    per_ns: int
+    burst: int
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """
+        Read a limit such as ``"500 requests/min"`` or ``"500/min burst 50"``.
+
+        Raises:
+            ConfigError: If it is no limit (P103), or none the mock enforces (P151).
+        """
+        return cls.of(parse_limit(text))
+
+    @classmethod
+    def of(cls, limit: Limit) -> Self:
+        """
+        Make a bucket of *limit*: by itself, a window lets all of it go at once.
+
+        Raises:
+            ConfigError: If the mock cannot enforce it (P151).
+        """
+        if isinstance(limit, CalendarWindow):
+            raise ConfigError(
+                f"the mock cannot enforce {limit.name!r}: it keeps buckets, and a "
+                "calendar is none",
+                code="P151",
+                hint='Give it a rate, such as "10k requests/day".',
+            )
+        if limit.unit not in UNITS:
+            raise ConfigError(
+                f"the mock cannot enforce {limit.name!r}: it does not count "
+                f"{limit.unit!r}",
+                code="P151",
+                hint='It counts "requests" and "tokens".',
+            )
+        per_ns = limit.per_us * 1_000
+        if isinstance(limit, SlidingWindow):
+            return cls(limit.unit, limit.limit, per_ns, limit.limit)
+        return cls(limit.unit, limit.rate, per_ns, limit.capacity)
+
+    def nanoseconds(self, debt: int) -> int:
+        """Tell how long a scaled *debt* takes to drain, rounded up."""
+        return -(-debt // self.limit)

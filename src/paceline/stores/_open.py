@@ -1,0 +1,80 @@
+"""Which store a URL or a client object means."""
+
+from __future__ import annotations
+
+import os
+from difflib import get_close_matches
+from urllib.parse import urlsplit
+
+from .._errors import ConfigError
+from . import Store
+
+_REDIS = {
+    "redis": "redis",
+    "rediss": "rediss",
+    "unix": "unix",
+    "valkey": "redis",
+    "valkeys": "rediss",
+}
+_CHOICES = (
+    'Name one: "redis://host:6379/0" for many hosts, "embedded://" for the processes '
+    'of this host (pip install "paceline[embedded]"), "memory://" for this process '
+    "only; as the first argument or in $PACELINE_STORE."
+)
+
+
+def open_store(target: object, *, connect_timeout: float, call_timeout: float) -> Store:
+    """
+    Return the store that *target* names: a URL, a client, or None for $PACELINE_STORE.
+
+    Raises:
+        ConfigError: If it names none (P106, P107), or its extra is missing (P601).
+    """
+    if target is None:
+        target = os.environ.get("PACELINE_STORE")
+        if not target:
+            raise ConfigError("no store was given", code="P107", hint=_CHOICES)
+    from .redis import ClientSource, RedisStore, UrlSource  # noqa: PLC0415 -- lazy
+
+    timeouts = (connect_timeout, call_timeout)
+    if not isinstance(target, str):
+        return RedisStore(ClientSource(target, *timeouts))
+    scheme, _, rest = target.partition("://")
+    if scheme in _REDIS and rest:
+        return RedisStore(UrlSource(f"{_REDIS[scheme]}://{rest}", *timeouts))
+    if scheme == "memory" and "://" in target:
+        from .memory import MemorySource  # noqa: PLC0415 -- lazy
+
+        return RedisStore(MemorySource(rest))
+    if scheme == "embedded" and "://" in target:
+        from .embedded import EmbeddedServer  # noqa: PLC0415 -- lazy
+
+        server = EmbeddedServer(_directory(target))
+        return RedisStore(UrlSource("unix:///", *timeouts, server=server))
+    raise _unknown(target, scheme)
+
+
+def _directory(target: str) -> str | None:
+    parts = urlsplit(target)
+    if parts.netloc or parts.query:
+        raise ConfigError(
+            f"{target!r} is no address of an embedded store",
+            code="P106",
+            hint='Write "embedded://", or with a directory "embedded:///var/lib/quota".',
+        )
+    return parts.path or None
+
+
+def _unknown(target: str, scheme: str) -> ConfigError:
+    known = [*_REDIS, "memory", "embedded"]
+    if "://" not in target:
+        # It may be a password by mistake: say no more of it than that it is no URL.
+        return ConfigError("the store is not a URL", code="P106", hint=_CHOICES)
+    close = get_close_matches(scheme, known, 1)
+    hint = f'Did you mean "{close[0]}://"?' if close else _CHOICES
+    if not scheme.isalnum() and "+" not in scheme:
+        return ConfigError("the store is not a URL", code="P106", hint=_CHOICES)
+    what = f'no store is known by "{scheme}://"'
+    if scheme in _REDIS:
+        what = f'"{scheme}://" names no host'
+    return ConfigError(what, code="P106", hint=hint)

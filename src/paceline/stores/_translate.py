@@ -1,0 +1,153 @@
+"""
+What a failure of the client means for the caller: our error, and what to do.
+
+The order matters: in redis-py, authentication and loading errors are connection
+errors. Never match on texts beyond the code at their front: they differ by server.
+"""
+
+from __future__ import annotations
+
+import socket
+
+from redis import exceptions as client
+
+from .._errors import StoreError, StoreUnavailable
+
+FAILURES = (
+    client.RedisError,
+    client.RedisClusterException,
+    OSError,
+)
+
+_DENIED = ("NOPERM", "ACL failure", "The user executing the script")
+_PASSING = ("BUSY", "NOREPLICAS", "MISCONF", "LOADING", "TRYAGAIN", "CLUSTERDOWN")
+
+
+def translate(error: BaseException, where: str) -> StoreError:
+    """Return the error of ours that says what *error* means for a caller."""
+    if isinstance(error, StoreError):
+        return error
+    for kinds, make in _RULES:
+        if isinstance(error, kinds):
+            return make(error, where)
+    return _plain(error, where)
+
+
+def _authentication(_: BaseException, where: str) -> StoreError:
+    return StoreError(
+        f"{where} wants another user or password",
+        code="P203",
+        hint="Put them in the URL: redis://user:password@host:6379/0.",
+    )
+
+
+def _permission(_: BaseException, where: str) -> StoreError:
+    return StoreError(
+        f"the user at {where} may not do what a limiter needs",
+        code="P204",
+        hint="ACL SETUSER name ~paceline:* +evalsha +eval +time +hmget +hset +hdel "
+        "+pttl +pexpire",
+    )
+
+
+def _memory(_: BaseException, where: str) -> StoreError:
+    return StoreError(
+        f"{where} is out of memory and refused to write",
+        code="P205",
+        hint="Raise maxmemory, or give the limiter a server with noeviction.",
+    )
+
+
+def _replica(_: BaseException, where: str) -> StoreError:
+    return StoreUnavailable(
+        f"{where} is a replica and cannot be written to",
+        code="P206",
+        hint="Point the limiter at the primary.",
+    )
+
+
+def _busy(error: BaseException, where: str) -> StoreError:
+    return StoreUnavailable(
+        f"{where} cannot answer at present ({_first_word(error)})",
+        code="P207",
+        hint="It may pass by itself: the server is loading, busy or failing over.",
+    )
+
+
+def _slow(_: BaseException, where: str) -> StoreError:
+    return StoreUnavailable(
+        f"{where} did not answer in time",
+        code="P208",
+        hint="Is the server overloaded or far away? Raise call_timeout=.",
+    )
+
+
+def _gone(error: BaseException, where: str) -> StoreError:
+    return StoreUnavailable(
+        f"cannot reach {where} ({_reason(error)})",
+        code="P201",
+        hint="Is the server running, and the address right? Without a server: "
+        '"embedded://" or "memory://".',
+    )
+
+
+def _wrong_type(_: BaseException, where: str) -> StoreError:
+    return StoreError(
+        f"a key of ours at {where} holds something else",
+        code="P211",
+        hint="Another program writes keys that begin with paceline:1:.",
+    )
+
+
+def _plain(error: BaseException, where: str) -> StoreError:
+    text = str(error)
+    if text.startswith(_DENIED):
+        return _permission(error, where)
+    if text.startswith(_PASSING):
+        return _busy(error, where)
+    if text.startswith("WRONGTYPE"):
+        return _wrong_type(error, where)
+    if text.startswith("OOM"):
+        return _memory(error, where)
+    return StoreError(
+        f"{where} refused ({_first_word(error)})",
+        code="P202",
+        hint="The cause of this error holds the server's own words.",
+    )
+
+
+_RULES = (
+    (client.AuthenticationError, _authentication),
+    (client.NoPermissionError, _permission),
+    (client.OutOfMemoryError, _memory),
+    (client.ReadOnlyError, _replica),
+    (
+        (client.BusyLoadingError, client.ClusterDownError, client.TryAgainError),
+        _busy,
+    ),
+    ((client.TimeoutError, TimeoutError), _slow),
+    ((client.ConnectionError, OSError), _gone),
+)
+
+
+def _first_word(error: BaseException) -> str:
+    word = str(error).split(" ", 1)[0]
+    return word if word.isupper() else type(error).__name__
+
+
+def _reason(error: BaseException) -> str:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ConnectionRefusedError):
+            return "connection refused"
+        if isinstance(cause, socket.gaierror):
+            return "unknown host"
+        if isinstance(cause, FileNotFoundError):
+            return "no such socket"
+        cause = cause.__cause__ or cause.__context__
+    text = str(error)
+    if "Connection refused" in text:
+        return "connection refused"
+    if "closed" in text:
+        return "the connection was closed"
+    return type(error).__name__

@@ -1,0 +1,202 @@
+"""
+Redis and Valkey through redis-py, with connections of our own.
+
+redis-py's retries are off: a retried script would charge twice. Connections speak
+RESP2 and skip the handshake. A call that finds no script sends its text, once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from redis.exceptions import ConnectionError as RedisConnectionError, NoScriptError
+
+from .._script import load
+from ._sources import ClientSource, Source, UrlSource
+from ._translate import FAILURES, translate
+
+if TYPE_CHECKING:
+    from .._wire import Call
+
+__all__ = ["ClientSource", "RedisStore", "UrlSource"]
+
+# Callers of one key queue behind each other for a round trip; a few locks for all keys
+# cost a caller at most another key's round trip.
+_QUEUES = 64
+
+# Enough to keep a server busy; further calls wait for one of them.
+CONNECTIONS = 64
+
+
+class RedisStore:
+    """The clients of this process: one blocking, one per event loop."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._lock = threading.Lock()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._pid = os.getpid()
+        self._blocking: SyncRedis | None = None
+        self._loops: WeakKeyDictionary[Any, AsyncRedis] = WeakKeyDictionary()
+
+    def _here(self) -> None:
+        # A fork inherits sockets and locks that belong to its parent.
+        if self._pid != os.getpid():
+            self._lock = threading.Lock()
+            self._forget()
+
+    def sync(self) -> SyncRedis:
+        """Return the blocking store of this process."""
+        self._here()
+        with self._lock:
+            if self._blocking is None:
+                self._blocking = SyncRedis(self._source)
+            return self._blocking
+
+    def aio(self) -> AsyncRedis:
+        """Return the store of the running event loop."""
+        self._here()
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            if loop not in self._loops:
+                self._loops[loop] = AsyncRedis(self._source)
+            return self._loops[loop]
+
+    def close(self) -> None:
+        """Close the connections of the blocking store."""
+        self._here()
+        with self._lock:
+            blocking, self._blocking = self._blocking, None
+        if blocking is not None:
+            blocking.client.connection_pool.disconnect()
+        if not self._loops:
+            self._source.close()
+
+    async def aclose(self) -> None:
+        """Close all connections of the running event loop, and the blocking ones."""
+        self._here()
+        with self._lock:
+            aio = self._loops.pop(asyncio.get_running_loop(), None)
+        if aio is not None:
+            await aio.aclose()
+        self.close()
+
+
+class SyncRedis:
+    """Calls scripts and blocks until they answer."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._queues = [threading.Lock() for _ in range(_QUEUES)]
+        self._places = threading.BoundedSemaphore(CONNECTIONS)
+        self.client = source.sync_client()
+
+    def queue(self, key: str) -> threading.Lock:
+        """Return the lock that keeps this process's callers of a key in order."""
+        return self._queues[hash(key) % _QUEUES]
+
+    def call(self, call: Call) -> Any:
+        """Call a script."""
+        with self._places:
+            try:
+                return self._send(call)
+            except FAILURES as error:
+                if not (_never_sent(error) and self._source.heal()):
+                    raise translate(error, self._source.where) from error
+            try:
+                return self._send(call)
+            except FAILURES as error:
+                raise translate(error, self._source.where) from error
+
+    def _send(self, call: Call) -> Any:
+        script = load(call.script)
+        try:
+            return self.client.evalsha(script.sha, 1, call.key, *call.args)
+        except NoScriptError:
+            # EVAL also caches the script: one more round trip per server restart.
+            return self.client.eval(script.source, 1, call.key, *call.args)
+
+
+class AsyncRedis:
+    """Calls scripts on one event loop."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._queues = [asyncio.Lock() for _ in range(_QUEUES)]
+        self._places = asyncio.Semaphore(CONNECTIONS)
+        self._client: Any = None
+        self._opening = asyncio.Lock()
+
+    def queue(self, key: str) -> asyncio.Lock:
+        """Return the lock that keeps this loop's callers of a key in order."""
+        return self._queues[hash(key) % _QUEUES]
+
+    async def call(self, call: Call) -> Any:
+        """Call a script; see it finished even if the caller is cancelled meanwhile."""
+        async with self._places:
+            task = asyncio.ensure_future(self._healed(call))
+            try:
+                return await asyncio.shield(task)
+            except asyncio.CancelledError as error:
+                reply = await _finish(task)
+                if reply is not None:
+                    error.reply = reply  # type: ignore[attr-defined]  # read by the plan
+                raise
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.connection_pool.disconnect()
+
+    async def _healed(self, call: Call) -> Any:
+        try:
+            return await self._send(call)
+        except FAILURES as error:
+            heal = _never_sent(error) and await asyncio.to_thread(self._source.heal)
+            if not heal:
+                raise translate(error, self._source.where) from error
+        try:
+            return await self._send(call)
+        except FAILURES as error:
+            raise translate(error, self._source.where) from error
+
+    async def _send(self, call: Call) -> Any:
+        if self._client is None:
+            async with self._opening:
+                if self._client is None:
+                    # May start a server, which takes a moment.
+                    self._client = await asyncio.to_thread(self._source.async_client)
+        script = load(call.script)
+        try:
+            return await self._client.evalsha(script.sha, 1, call.key, *call.args)
+        except NoScriptError:
+            return await self._client.eval(script.source, 1, call.key, *call.args)
+
+
+async def _finish(task: asyncio.Future[Any]) -> Any:
+    """Wait for a call, whatever befalls the waiter; its own timeouts bound it."""
+    while not task.done():
+        with suppress(asyncio.CancelledError, Exception):
+            await asyncio.shield(task)
+    if task.cancelled() or task.exception() is not None:
+        return None
+    return task.result()
+
+
+def _never_sent(error: BaseException) -> bool:
+    """Tell whether the error came before anything was sent: nobody was listening."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ConnectionRefusedError | FileNotFoundError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return isinstance(error, RedisConnectionError) and str(error).startswith(
+        ("Error 2 connecting", "Error 111 connecting", "Error 61 connecting")
+    )

@@ -1,0 +1,76 @@
+"""
+Several real processes hammer one key; judged by calls that cannot be argued away.
+
+A call counts for an interval when it both began and ended inside it, on the clock that
+all processes of a host share. No scheduling jitter can fake that.
+"""
+
+import asyncio
+import time
+
+import pytest
+
+from paceline import RateLimiter, SlidingWindow, TokenBucket
+from rig import run_processes
+
+RATE = 100
+SECONDS = 5.0
+LIMITS = {
+    "window": SlidingWindow(RATE, 1.0),
+    "bucket": TokenBucket(RATE, 1.0, burst=50),
+}
+
+
+def hammer(url, kind, seconds):
+    """Ask as fast as possible; return (began, ended) of each admitted call."""
+    admitted = []
+    with RateLimiter(url, limits=LIMITS[kind]) as limiter:
+        end = time.monotonic() + seconds
+        while (began := time.monotonic()) < end:
+            if limiter.try_acquire("hot"):
+                admitted.append((began, time.monotonic()))
+    return admitted
+
+
+def hammer_async(url, kind, seconds):
+    async def run():
+        admitted = []
+        async with RateLimiter(url, limits=LIMITS[kind]) as limiter:
+            end = time.monotonic() + seconds
+
+            async def ask():
+                while (began := time.monotonic()) < end:
+                    if await limiter.try_acquire_async("hot"):
+                        admitted.append((began, time.monotonic()))
+
+            await asyncio.gather(*(ask() for _ in range(4)))
+        return admitted
+
+    return asyncio.run(run())
+
+
+def inside(calls, start, length):
+    return sum(start <= began and ended <= start + length for began, ended in calls)
+
+
+@pytest.mark.parametrize("work", [hammer, hammer_async])
+@pytest.mark.parametrize("kind", list(LIMITS))
+def test_four_processes_never_exceed_and_fully_use_the_limit(clean_server, work, kind):
+    """
+    No interval holds more calls than the limit allows, and at least 95 % are used.
+    """
+    jobs = [(clean_server.url, kind, SECONDS)] * 4
+    calls = [call for part in run_processes(work, jobs) for call in part]
+    assert len({id(part) for part in calls}) > 0
+    starts = [began for began, _ in calls]
+    if kind == "window":
+        # A little less than the window: the server's clock is not the host's.
+        assert max(inside(calls, start, 0.999) for start in starts) <= RATE
+    else:
+        for length in (0.1, 0.5, 1.0, 3.0):
+            worst = max(inside(calls, start, length) for start in starts)
+            assert worst <= 50 + RATE * length
+    first, last = min(starts), max(ended for _, ended in calls)
+    burst = RATE if kind == "window" else 50
+    whole = int(last - first) if kind == "window" else last - first
+    assert (len(calls) - burst) >= 0.95 * RATE * whole - burst * (kind == "window")

@@ -1,0 +1,71 @@
+"""Drives the scripts with a clock of the test's own, through the real encoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from paceline import _reply, _wire
+from paceline._rules import Rules
+from paceline._script import load
+
+T0 = 1_800_000_000_000_000
+SECOND = 1_000_000
+
+
+@dataclass
+class Account:
+    """One scope and policy on one server, at a time that the test sets."""
+
+    client: object
+    limits: object
+    shared: object = ()
+    model: str | None = None
+    key: str = "paceline:1:{test}"
+    display: str = ""
+    guard_us: int = 0
+    now: int = T0
+    log: list = field(default_factory=list)
+
+    def __post_init__(self):
+        self.policy = Rules(self.limits, shared=self.shared).policy(self.model)
+        self.scope = _wire.Scope(self.key, self.display, self.guard_us)
+
+    def clock(self):
+        return _wire.Clock(nonce=7, day_us=self.now, now_us=self.now)
+
+    def run(self, call):
+        script = load(call.script)
+        return self.client.eval(script.source, 1, call.key, *call.args)
+
+    def request(self, cost, wait=0.0):
+        charges = cost if isinstance(cost, tuple) else self.policy.charges(cost)
+        return _wire.Request(self.policy, charges, round(wait * SECOND))
+
+    def acquire(self, cost=1, wait=0.0):
+        """Return the Answer to one request; *wait* in seconds."""
+        return self.batch([self.request(cost, wait)])[0]
+
+    def batch(self, requests):
+        call = _wire.encode_acquire(self.scope, requests, self.clock())
+        return _reply.decode_acquire(self.run(call), self.scope, requests)
+
+    def settle(self, booking, cost):
+        actual = cost if isinstance(cost, tuple) else self.policy.charges(cost)
+        clock = self.clock()
+        call = _wire.encode_settle(self.scope, self.policy, booking, actual, clock)
+        return self.run(call)
+
+    def cancel(self, booking):
+        return self.settle(booking, (0,) * len(self.policy.limits))
+
+    def peek(self):
+        reply = self.run(_wire.encode_peek(self.scope, self.policy, self.clock()))
+        return _reply.decode_peek(reply, self.policy)
+
+    def cool_down(self, seconds):
+        duration = round(seconds * SECOND)
+        call = _wire.encode_cool_down(self.scope, self.policy, duration, self.clock())
+        return self.run(call)
+
+    def state(self):
+        return self.client.hgetall(self.key)

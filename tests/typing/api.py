@@ -1,0 +1,91 @@
+"""What type checkers must see of the public surface. Checked by mypy, never run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+from typing_extensions import assert_type
+
+from paceline import (
+    CalendarWindow,
+    Decision,
+    Key,
+    KeyTemplate,
+    LimitStatus,
+    Permit,
+    RateLimiter,
+    Reservation,
+    SlidingWindow,
+    TokenBucket,
+    current_permit,
+)
+
+limiter = RateLimiter(
+    "redis://localhost:6379/0",
+    limits={
+        "gpt-4o": ["500 requests/min", SlidingWindow.per_minute(30_000, unit="tokens")],
+        "*": TokenBucket(10, 1.0),
+    },
+    families={"gpt-4o": ["gpt-4o-*"]},
+    shared=[CalendarWindow(10_000, "day")],
+)
+key = Key(api_key="k", model="gpt-4o")
+
+
+def verbs() -> None:
+    """Blocking verbs."""
+    assert_type(limiter.try_acquire(key, {"tokens": 1}), Decision)
+    permit = limiter.acquire("team-a", 1, timeout=None)
+    assert_type(permit, Permit)
+    assert_type(permit.waited, float)
+    permit.settle({"tokens": 2})
+    assert_type(limiter.peek(key), tuple[LimitStatus, ...])
+    assert_type(current_permit(), Permit)
+    with limiter.reserve(key, {"tokens": 1}) as reservation:
+        assert_type(reservation, Reservation)
+        reservation.settle({"tokens": 2})
+
+
+async def twins() -> None:
+    """Verbs of event loops."""
+    assert_type(await limiter.try_acquire_async(key), Decision)
+    permit = await limiter.acquire_async(key, timeout=5)
+    await permit.cancel_async()
+    async with limiter.reserve(key) as reservation:
+        assert_type(reservation.waited, float)
+    async with limiter:
+        pass
+
+
+@limiter.limited(KeyTemplate(scope="{team}"), cost=lambda team, n: {"tokens": n})
+def plain(team: str, n: int) -> list[str]:
+    """Keep its type."""
+    return [team] * n
+
+
+@limiter.limited(key)
+async def coroutine(n: int) -> int:
+    """Keep its type."""
+    return n
+
+
+@limiter.limited(key)
+def generator(n: int) -> Iterator[int]:
+    """Keep its type."""
+    yield n
+
+
+@limiter.limited(key)
+async def stream(n: int) -> AsyncIterator[int]:
+    """Keep its type."""
+    yield n
+
+
+async def decorated() -> None:
+    """Decorated functions keep their types."""
+    assert_type(plain("a", 2), list[str])
+    assert_type(await coroutine(2), int)
+    for item in generator(2):
+        assert_type(item, int)
+    async for item in stream(2):
+        assert_type(item, int)

@@ -1,0 +1,200 @@
+"""Plans without a store and without a clock: what they ask for, and in which order."""
+
+import pytest
+
+from paceline import CostTooLarge, RateLimitExceeded, SlidingWindow, StoreUnavailable
+from paceline._plans import Desk, Now, Sleep, acquire, try_acquire
+from paceline._rules import Rules
+from paceline._wire import Call, Scope
+
+SCOPE = Scope("paceline:1:{x}", "team-a")
+POLICY = Rules(SlidingWindow(5, 1.0)).policy("m")
+NOW_US = 1_800_000_000_000_000
+
+
+def desk():
+    return Desk(nonce=lambda: 7)
+
+
+def reply(code, wait_us=0, why=1, cool_us=0):
+    return [1, NOW_US, b"e" * 20, 1, 0, cool_us, code, wait_us, why, 3, 500_000]
+
+
+class Steps:
+    """Drives a plan by hand; the clock stands where the test puts it."""
+
+    def __init__(self, plan):
+        self.plan, self.now = plan, 100.0
+        self.effect = next(plan)
+        self.skip()
+
+    def skip(self):
+        while isinstance(self.effect, Now):
+            self.effect = self.plan.send(self.now)
+
+    def answer(self, value):
+        self.effect = self.plan.send(value)
+        self.skip()
+        return self.effect
+
+    def end(self, value):
+        with pytest.raises(StopIteration) as stop:
+            self.answer(value)
+        return stop.value.value
+
+    def fail(self, error):
+        self.effect = self.plan.throw(error)
+        self.skip()
+        return self.effect
+
+
+def waiting(timeout=10.0):
+    return Steps(acquire(desk(), SCOPE, POLICY, (1,), timeout))
+
+
+def test_a_free_permit_takes_one_call():
+    """
+    One script, no sleep.
+    """
+    steps = waiting()
+    assert steps.effect.script == "acquire"
+    granted = steps.end(reply(1))
+    assert granted.waited == 0
+    assert granted.booking.posts == ((NOW_US, 1, "e" * 20, 0),)
+
+
+def test_a_booked_turn_is_slept_for_and_not_asked_for_again():
+    """
+    One script and one sleep; the booking is charged within its grace.
+    """
+    steps = waiting()
+    assert steps.answer(reply(1, wait_us=250_000)) == Sleep(0.25)
+    steps.now += 0.25
+    granted = steps.end(None)
+    assert granted.waited == 0.25
+    assert granted.booking.posts[0][0] == NOW_US + 250_000 + 5_000
+
+
+def test_a_sleeper_that_heard_nothing_for_long_asks_before_it_goes():
+    """
+    After more than a second a booked sleeper looks whether a cool-down was called.
+    """
+    steps = waiting()
+    steps.answer(reply(1, wait_us=3_000_000))
+    steps.now += 3.0
+    look = steps.answer(None)
+    assert look.script == "peek"
+    assert steps.end([1, NOW_US, b"e" * 20, 1, 0, 0, 3, 0]).waited == 3.0
+
+
+def test_a_cool_down_sends_the_sleeper_back():
+    """
+    The booking is given back and a new turn is asked for.
+    """
+    steps = waiting()
+    steps.answer(reply(1, wait_us=3_000_000))
+    steps.now += 3.0
+    steps.answer(None)
+    assert steps.answer([1, NOW_US, b"e" * 20, 1, 0, 500_000, 3, 0]).script == "settle"
+    assert steps.answer([1, NOW_US, b"e" * 20, 2, 0, 500_000]).script == "acquire"
+    assert steps.answer(reply(0, wait_us=500_000, why=-1)) == Sleep(0.5)
+
+
+def test_a_hint_is_slept_for_and_asked_again():
+    """
+    What only a calendar or a cool-down demands is not booked.
+    """
+    steps = waiting()
+    assert steps.answer(reply(0, wait_us=2_000_000, why=-1)) == Sleep(2.0)
+    steps.now += 2.0
+    again = steps.answer(None)
+    assert (again.script, again.args[-4]) == ("acquire", 8_000_000)
+
+
+def test_too_late_is_said_before_any_sleep():
+    """
+    A refusal beyond the timeout ends the plan at once.
+    """
+    steps = waiting(timeout=0.5)
+    with pytest.raises(RateLimitExceeded, match=r"requests/s of team-a/m .* 2\.000 s"):
+        steps.answer(reply(0, wait_us=2_000_000))
+
+
+def test_a_slow_answer_counts_against_the_timeout():
+    """
+    A turn that the answer's own delay made too late is given back.
+    """
+    steps = waiting(timeout=1.0)
+    steps.now += 0.5
+    effect = steps.answer(reply(1, wait_us=900_000))
+    assert effect.script == "settle"
+    with pytest.raises(RateLimitExceeded):
+        steps.answer([1, NOW_US, b"e" * 20, 2, 0, 0])
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, TimeoutError])
+def test_whatever_interrupts_a_sleep_gives_the_booking_back(error):
+    """
+    The plan cancels its booking and raises what interrupted it.
+    """
+    steps = waiting()
+    steps.answer(reply(1, wait_us=250_000))
+    effect = steps.fail(error())
+    assert effect.script == "settle"
+    assert effect.args[-4:-2] == (NOW_US + 255_000, -1)
+    with pytest.raises(error):
+        steps.answer([1, NOW_US, b"e" * 20, 2, 0, 0])
+
+
+def test_a_plan_that_is_closed_calls_nobody():
+    """
+    Closing a plan in its sleep ends it silently: nobody is there to call for it.
+    """
+    steps = waiting()
+    steps.answer(reply(1, wait_us=250_000))
+    steps.plan.close()
+
+
+def test_a_store_that_is_gone_does_not_hide_the_interruption():
+    """
+    If the booking cannot be given back, the caller still sees what stopped it.
+    """
+    steps = waiting()
+    steps.answer(reply(1, wait_us=250_000))
+    steps.fail(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        steps.fail(StoreUnavailable("gone"))
+
+
+def test_an_answer_that_came_after_the_interruption_is_given_back():
+    """
+    A call that was under way when its caller was cancelled has booked: it goes back.
+    """
+    steps = waiting()
+    error = KeyboardInterrupt()
+    error.reply = reply(1, wait_us=250_000)
+    effect = steps.fail(error)
+    assert effect.script == "settle"
+    with pytest.raises(KeyboardInterrupt):
+        steps.answer([1, NOW_US, b"e" * 20, 2, 0, 0])
+
+
+def test_never_is_an_error_not_a_wait():
+    """
+    The server knows limits that this client does not: it says never, and so do we.
+    """
+    steps = Steps(try_acquire(desk(), SCOPE, POLICY, (1,)))
+    with pytest.raises(CostTooLarge, match="requests/s"):
+        steps.answer(reply(-1))
+
+
+def test_the_servers_day_is_asked_for_once():
+    """
+    A calendar of another day costs one more call, with the day the server named.
+    """
+    the_desk = desk()
+    steps = Steps(try_acquire(the_desk, SCOPE, POLICY, (1,)))
+    again = steps.answer([0, NOW_US])
+    assert isinstance(again, Call)
+    assert the_desk.day_us == NOW_US
+    assert steps.end(reply(1)).allowed
