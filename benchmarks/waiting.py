@@ -1,5 +1,5 @@
 """
-What do waiting callers cost, in which order do they go, how much is used?
+Ask what waiting callers cost, in which order they go, and how much is used.
 
     python benchmarks/waiting.py [--url redis://...] [--waiters 50] [--seconds 5]
 
@@ -55,7 +55,9 @@ def measure(url: str, processes: int, waiters: int, seconds: float) -> dict[str,
     """Run one configuration."""
     client = redis.Redis.from_url(url)
     before = calls(client)
-    shares = [waiters // processes + (i < waiters % processes) for i in range(processes)]
+    shares = [
+        waiters // processes + (i < waiters % processes) for i in range(processes)
+    ]
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         jobs = [(url, share, seconds) for share in shares]
         turns = [turn for part in pool.starmap(run_waiters, jobs) for turn in part]

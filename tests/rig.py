@@ -1,8 +1,8 @@
 """
 Real servers and real processes for the tests, from pip alone.
 
-Servers live on private Unix sockets (and a free port) in a temporary directory, and die
-with pytest: no other run shares them, and nothing is flushed that this run did not start.
+Servers live on private Unix sockets (and a free port) in a temporary directory, and
+die with pytest: no other run shares them, nothing else is flushed.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def _child(work, job, barrier, results, number):
 
 
 def run_processes(work, jobs, timeout=60):
-    """Run ``work(*job)`` for each job in a process of its own, all starting together."""
+    """Run ``work(*job)`` per job in a process of its own, all starting together."""
     context = multiprocessing.get_context("spawn")
     barrier, results = context.Barrier(len(jobs)), context.Queue()
     processes = [

@@ -15,8 +15,14 @@ end
 
 local function calendar_write(section)
     section.at = 0
-    section.body = string.format("%016.0f%016.0f%013.0f%016.0f%013.0f",
-        section.start, section.stop, section.count, section.next_stop, section.next_count)
+    section.body = string.format(
+        "%016.0f%016.0f%013.0f%016.0f%013.0f",
+        section.start,
+        section.stop,
+        section.count,
+        section.next_stop,
+        section.next_count
+    )
 end
 
 function calendar.open(limit, now)

@@ -79,13 +79,18 @@ end
 local function field_encode(field)
     local parts = {
         field.epoch,
-        string.format("%013.0f%016.0f%013.0f%016.0f",
-            field.seq, field.last, field.shift, field.cool),
+        string.format(
+            "%013.0f%016.0f%013.0f%016.0f",
+            field.seq,
+            field.last,
+            field.shift,
+            field.cool
+        ),
     }
     for _, section in ipairs(field.order) do
         if section.body then
-            parts[#parts + 1] = string.format("%02d%06d%016.0f",
-                #section.tag, #section.body, section.at)
+            parts[#parts + 1] =
+                string.format("%02d%06d%016.0f", #section.tag, #section.body, section.at)
             parts[#parts + 1] = section.tag
             parts[#parts + 1] = section.body
         end

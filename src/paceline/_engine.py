@@ -43,8 +43,8 @@ class Engine:
         secret: bytes | str | None,
         timeouts: tuple[float, float],
     ) -> None:
-        self.rules = rules
-        self.guard_us = round(seconds("guard", guard, _LONGEST_GUARD) * SECOND_US)
+        self.rules: Rules = rules
+        self.guard_us: int = round(seconds("guard", guard, _LONGEST_GUARD) * SECOND_US)
         connect, call = (seconds("a timeout of the store", t, 3600.0) for t in timeouts)
         if not connect or not call:
             raise ConfigError("a timeout of the store is 0", code="P111")

@@ -34,15 +34,15 @@ class PacelineError(Exception):
         hint: What to do about it. May be empty.
     """
 
-    code = "P000"
+    code: str = "P000"
 
     def __init__(
         self, message: str, *, code: str | None = None, hint: str = ""
     ) -> None:
         super().__init__(message)
-        self.message = message
-        self.code = code or type(self).code
-        self.hint = hint
+        self.message: str = message
+        self.code: str = code or type(self).code
+        self.hint: str = hint
 
     def __str__(self) -> str:
         text = f"[{self.code}] {self.message}"
@@ -71,44 +71,44 @@ class RateLimitExceeded(PacelineError):  # noqa: N818 -- the name users search f
         decision: The last decision; ``decision.retry_after`` is in seconds.
     """
 
-    code = "P301"
+    code: str = "P301"
 
     def __init__(self, message: str, *, decision: Decision, hint: str = "") -> None:
         super().__init__(message, hint=hint)
-        self.decision = decision
+        self.decision: Decision = decision
 
 
 class CostError(PacelineError, ValueError):
     """A cost that names a unit too few or too many, or is not a whole number."""
 
-    code = "P302"
+    code: str = "P302"
 
 
 class CostTooLarge(CostError):  # noqa: N818 -- reads as what it says
     """A cost above what the limit could ever hold: no waiting would help."""
 
-    code = "P303"
+    code: str = "P303"
 
 
 class StoreError(PacelineError):
     """The store refused; ``__cause__`` is the client's exception."""
 
-    code = "P202"
+    code: str = "P202"
 
 
 class StoreUnavailable(StoreError):  # noqa: N818 -- reads as what it says
     """The store could not be reached, or did not answer in time. It may pass."""
 
-    code = "P201"
+    code: str = "P201"
 
 
 class ConfigError(PacelineError, ValueError):
     """Limits, keys, URLs or options that make no sense together or alone."""
 
-    code = "P101"
+    code: str = "P101"
 
 
 class MisuseError(PacelineError):
     """A correct call in the wrong place: the wrong twin, or a closed limiter."""
 
-    code = "P501"
+    code: str = "P501"

@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from inspect import Parameter, Signature
+from typing import TYPE_CHECKING
 
 from ._errors import ConfigError, MisuseError
 from ._suggest import closest
-from ._template import Field, Unfilled, compile_template
+from ._template import Field, Parameters, Template, Unfilled, compile_template
+
+if TYPE_CHECKING:
+    from inspect import Signature
 
 _PARTS = ("api_key", "model", "scope", "name")
 # In place of a secret: makes the digests unlike those of any other program.
@@ -175,45 +178,39 @@ class KeyTemplate:
             for what in _PARTS
             if (template := getattr(self, what)) is not None
         }
-        parameters = signature.parameters.values()
-        rest = [p.name for p in parameters if p.kind is Parameter.VAR_KEYWORD]
-        if not rest:
-            names = list(signature.parameters)
-            for what, template in templates.items():
-                for each in template.fields:
-                    if each.root not in names:
-                        raise _unknown(where, what, each, names)
-        defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+        parameters = Parameters.of(signature)
+        for what, template in templates.items():
+            for each in template.fields:
+                if not parameters.may_have(each.root):
+                    raise _unknown(where, what, each, parameters.names)
+        return _Maker(where, templates, parameters)
 
-        def make(arguments: Mapping[str, object]) -> Key:
-            def find(name: str) -> object:
-                if name in arguments:
-                    return arguments[name]
-                if name in rest:
-                    return arguments  # "{kwargs[team]}", where they were merged
-                for each in rest:
-                    more = arguments.get(each)
-                    if isinstance(more, Mapping) and name in more:
-                        return more[name]
-                return defaults[name]
 
-            what = ""
-            texts: dict[str, str | None] = {}
-            try:
-                for what, template in templates.items():
-                    texts[what] = template.fill(find)
-                    if texts[what] is None and what in ("api_key", "scope"):
-                        raise Unfilled("a field of it is None")
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """Makes the keys of one function's calls."""
+
+    where: str
+    templates: dict[str, Template]
+    parameters: Parameters
+
+    def __call__(self, arguments: Mapping[str, object]) -> Key:
+        what = ""
+        texts: dict[str, str | None] = {}
+        try:
+            for what, template in self.templates.items():
+                texts[what] = self.parameters.fill(template, arguments)
+            holder = "scope" if "scope" in texts else "api_key"
+            if texts[holder] is not None:
                 return Key(**texts)
-            except Unfilled as error:
-                problem = f"cannot fill the key's {what}: {error}"
-            except (ConfigError, MisuseError) as error:
-                problem = error.message
-            # Outside of the handlers, so that no traceback leads back to a value.
-            hint = f"The key of {where} is made from the arguments of this call."
-            raise ConfigError(f"{where}: {problem}", code="P108", hint=hint)
-
-        return make
+            problem = f"cannot fill the key's {holder}: an argument of it is None"
+        except Unfilled as error:
+            problem = f"cannot fill the key's {what}: {error}"
+        except (ConfigError, MisuseError) as error:
+            problem = error.message
+        # Outside of the handlers, so that no traceback leads back to a value.
+        hint = f"The key is made from the arguments of each call of {self.where}."
+        raise ConfigError(f"{self.where}: {problem}", code="P108", hint=hint)
 
 
 def flaw(value: object) -> str:
@@ -240,16 +237,18 @@ def _check_holder(what: str, api_key: object, scope: object, code: str) -> None:
         raise ConfigError(
             f"a {what} has {amount} api_key and scope",
             code=code,
-            hint="Give one of them: the API key whose quota it is, or the quota's name.",
+            hint="Give one of them: the API key, or the name of the quota.",
         )
 
 
-def _unknown(where: str, what: str, field: Field, names: list[str]) -> ConfigError:
-    near = closest(field.root, names)
+def _unknown(
+    where: str, what: str, unknown: Field, names: tuple[str, ...]
+) -> ConfigError:
+    near = closest(unknown.root, names)
     hint = f"Did you mean {{{near}}}? " if near else ""
     known = ", ".join(names) or "none"
     return ConfigError(
-        f"{where}: the key template's {what} has {field.shown}, which is no parameter",
+        f"{where} has no parameter for {unknown.shown} in the key template's {what}",
         code="P108",
         hint=f"{hint}Parameters of {where}: {known}.",
     )

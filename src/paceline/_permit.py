@@ -33,7 +33,7 @@ class Permit:
     def __init__(
         self, engine: Engine, scope: Scope, policy: Policy, granted: Granted
     ) -> None:
-        self.waited = granted.waited
+        self.waited: float = granted.waited
         self._engine = engine
         self._scope = scope
         self._policy = policy

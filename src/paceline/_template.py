@@ -9,18 +9,19 @@ a value, for it may be an API key.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from string import Formatter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from ._errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from inspect import Signature
 
 _FIELD = re.compile(r"(?P<root>[^\W\d]\w*)(?P<rest>(?:\.[^\W\d]\w*|\[[^\[\]]+\])*)")
 _STEP = re.compile(r"\.(\w+)|\[([^\[\]]+)\]")
-_CONVERSIONS = {"s": str, "r": repr, "a": ascii}
+_CONVERSIONS: Mapping[str, Callable[[object], str]] = {"s": str, "r": repr, "a": ascii}
 # Longer names are not shown: someone may have put braces around an API key.
 _LONGEST_SHOWN = 30
 
@@ -122,6 +123,61 @@ class Template:
                 return None
             texts.append(text)
         return "".join(texts)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """
+    The parameters of a function.
+
+    Attributes:
+        names: All of them, in order.
+
+        rest: The one that takes any other keyword argument, or empty.
+
+        defaults: Those that there are, by name.
+    """
+
+    names: tuple[str, ...]
+    rest: str
+    defaults: Mapping[str, object]
+
+    @classmethod
+    def of(cls, signature: Signature) -> Self:
+        """Read them from a signature."""
+        each = signature.parameters.values()
+        rest = [one.name for one in each if one.kind is one.VAR_KEYWORD]
+        defaults = {
+            one.name: one.default for one in each if one.default is not one.empty
+        }
+        return cls(tuple(signature.parameters), "".join(rest), defaults)
+
+    def may_have(self, name: str) -> bool:
+        """Tell whether a call can have an argument of that name."""
+        return bool(self.rest) or name in self.names
+
+    def fill(self, template: Template, arguments: Mapping[str, object]) -> str | None:
+        """
+        Fill *template* from the arguments of a call.
+
+        Those that ``**rest`` took may be merged with the others, or stand under its
+        name.
+
+        Raises:
+            Unfilled: If an argument is missing, or not fit for a key.
+        """
+
+        def find(name: str) -> object:
+            if name in arguments:
+                return arguments[name]
+            taken = arguments.get(self.rest)
+            if isinstance(taken, Mapping) and name in taken:
+                return taken[name]
+            if name == self.rest:
+                return arguments
+            return self.defaults[name]
+
+        return template.fill(find)
 
 
 def compile_template(what: str, template: str) -> Template:

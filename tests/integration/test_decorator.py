@@ -11,7 +11,6 @@ from paceline import (
     KeyTemplate,
     MisuseError,
     RateLimiter,
-    SlidingWindow,
     current_permit,
 )
 

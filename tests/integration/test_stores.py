@@ -42,7 +42,7 @@ def test_no_caller_notices_a_script_flush(clean_server):
 @pytest.mark.parametrize("kind", [redis.Redis, redis.asyncio.Redis])
 def test_a_client_object_serves_both_kinds_of_call(clean_server, kind, asynchronous):
     """
-    A user's client names the server; both kinds of verbs work through our connections.
+    A user's client names the server; both kinds of verbs work through ours.
     """
     client = kind.from_url(clean_server.url, decode_responses=True)
     limiter = RateLimiter(client, limits="5/min")
@@ -69,7 +69,7 @@ def test_valkey_urls_and_tcp_work(clean_server):
 
 def test_the_environment_may_name_the_store(clean_server, monkeypatch):
     """
-    Without an argument $PACELINE_STORE is used; without both an error names the choices.
+    Without an argument $PACELINE_STORE is used; without both there is an error.
     """
     monkeypatch.setenv("PACELINE_STORE", clean_server.url)
     with RateLimiter(limits="5/min") as limiter:
@@ -171,7 +171,7 @@ def test_no_part_of_an_api_key_leaves_the_process(clean_server, caplog):
     with RateLimiter(clean_server.url, limits=["2/min", "10 tokens/min"]) as limiter:
         limiter.try_acquire(key, {"tokens": 10})
         for cost in ({"tokens": 11}, {"tokens": 1}, {}):
-            with pytest.raises(Exception) as caught:  # noqa: PT011, B017 -- any error
+            with pytest.raises(Exception) as caught:
                 limiter.acquire(key, cost, timeout=0)
             texts.append(f"{caught.value} {caught.value!r}")
         client = clean_server.client()
@@ -180,7 +180,7 @@ def test_no_part_of_an_api_key_leaves_the_process(clean_server, caplog):
             texts += [name, repr(client.hgetall(name))]
     texts += [record.getMessage() for record in caplog.records]
     for text in texts:
-        for start in range(0, len(SECRET) - 6):
+        for start in range(len(SECRET) - 6):
             assert SECRET[start : start + 6] not in text.replace("sk-live-1", "")
 
 

@@ -266,7 +266,7 @@ def test_a_booked_waiter_obeys_a_later_cool_down(store_url):
 )
 def test_costs_that_would_not_limit_are_refused(verbs, cost, error, text):
     """
-    A missing or misspelt unit, a fraction or a cost above capacity never reaches a store.
+    A missing or misspelt unit, a fraction or a cost too large reaches no store.
     """
     with pytest.raises(error, match=text):
         verbs.try_acquire(KEY, cost)

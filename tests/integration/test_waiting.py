@@ -1,4 +1,4 @@
-"""Waiting: order, round trips, full use, and nothing left behind by those who gave up."""
+"""Waiting: order, round trips, full use, and nothing left by those who gave up."""
 
 import asyncio
 import time
@@ -13,7 +13,9 @@ RATE = 20
 
 def calls(client):
     stats = client.info("commandstats")
-    return sum(stats.get(f"cmdstat_{n}", {}).get("calls", 0) for n in ("eval", "evalsha"))
+    return sum(
+        stats.get(f"cmdstat_{n}", {}).get("calls", 0) for n in ("eval", "evalsha")
+    )
 
 
 async def waiters(url, number, seconds):
@@ -32,7 +34,7 @@ async def waiters(url, number, seconds):
 
 
 def overtaken(turns):
-    """Count those whom somebody passed who came > 20 ms later and left > 20 ms earlier."""
+    """Count those passed by who came > 20 ms later and left > 20 ms earlier."""
     return sum(
         any(a > came + 0.02 and b < left - 0.02 for a, b in turns)
         for came, left in turns
@@ -45,9 +47,9 @@ def wait_in_process(url, number, seconds):
 
 def used(turns):
     """
-    Return the share of the quota used from the first burst to the beginning of the last.
+    Return the share of the quota used from the first burst until the last.
 
-    Turns of a strict window come in bursts; the last one, when work ran out, is partial.
+    Turns of a strict window come in bursts; the last one is partial.
     """
     moments = sorted(turn[1] for turn in turns)
     whole = sum(moment < moments[-1] - 0.2 for moment in moments)

@@ -1,4 +1,4 @@
-"""A token bucket: debt in millionths of a unit, exact waits, refunds that are never unsafe."""
+"""A token bucket: debt in millionths of a unit, exact waits, safe refunds."""
 
 import pytest
 

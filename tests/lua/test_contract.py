@@ -48,7 +48,7 @@ def test_header_has_every_section_in_order(name):
     header, _ = split(name)
     found = re.findall(r"^(KEYS|ARGV|Returns|Writes|Cost)\b", header, re.MULTILINE)
     assert header.startswith(f"\n{name} -- ")
-    assert SECTIONS == list(dict.fromkeys(found))
+    assert list(dict.fromkeys(found)) == SECTIONS
 
 
 @pytest.mark.parametrize("name", NAMES)

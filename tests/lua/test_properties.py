@@ -1,5 +1,5 @@
 """
-Random histories against brute force: never over, exact waits, refusals that write nothing.
+Random histories against brute force: never over, exact waits, quiet refusals.
 
 The acts of a history, in whatever order they were decided, settled and cancelled, are
 checked afterwards against each limit's definition.

@@ -163,7 +163,7 @@ def test_a_refund_of_a_forgotten_life_is_dropped_and_an_overrun_charged(account)
 
 def test_a_cool_down_holds_everybody_and_is_a_hint_not_a_booking(account):
     """
-    Nobody goes before the cool-down ends, waiters included; a shorter one changes nothing.
+    Nobody goes before the cool-down ends; a shorter one changes nothing.
     """
     account.acquire({"tokens": 1})
     account.cool_down(30)
@@ -214,4 +214,4 @@ def test_seq_counts_the_scripts_that_wrote(account):
         account.acquire({"tokens": tokens})
         seqs.append(int(account.state()["m:"][20:33]))
     assert seqs == [1, 1, 2, 2]
-    assert T0 == account.now
+    assert account.now == T0

@@ -1,4 +1,4 @@
-"""A sliding window never holds more than its limit, and says exactly when there is room."""
+"""A sliding window never holds more than its limit, and knows when there is room."""
 
 import pytest
 
@@ -46,7 +46,7 @@ def test_waiters_are_booked_in_order_and_ahead(account):
     waits = [account.acquire(wait=10).wait_us for _ in range(15)]
     assert waits[:5] == [0] * 5
     assert sorted(waits) == waits
-    # A permit that waited may be used up to its grace late, so windows lie that far apart.
+    # A permit that waited may be used its grace late: windows lie that far apart.
     grace = _wire.grace_us(account.policy.limits[0])
     assert waits[5:10] == [SECOND] * 5
     assert waits[10:] == [2 * SECOND + grace] * 5

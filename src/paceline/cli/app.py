@@ -12,7 +12,7 @@ import click
 
 from paceline._errors import PacelineError
 
-from .failure import INTERRUPTED, UNEXPECTED, USAGE, missing_extra, report
+from .failure import INTERRUPTED, UNEXPECTED, missing_extra, report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,41 +62,48 @@ def group() -> None:
 
 def run(args: Sequence[str]) -> int:
     """Run the command line *args* and return its exit code."""
-    as_json = "--json" in args
-    name = next((arg for arg in args if arg in COMMANDS), "")
-    command = f"paceline {name}".strip()
     try:
         result = group.main(list(args), prog_name="paceline", standalone_mode=False)
         sys.stdout.flush()
-    except click.exceptions.NoArgsIsHelpError as wrong:
-        wrong.show()
-        return wrong.exit_code
-    except click.ClickException as wrong:
-        if not as_json:
-            wrong.show()
-            return wrong.exit_code
-        error = PacelineError(
-            wrong.format_message(), code="P510", hint=f"See `{command} --help`."
-        )
-        return report(error, as_json=True, code=wrong.exit_code)
-    except PacelineError as error:
-        return report(error, as_json=as_json)
-    except ModuleNotFoundError as error:
-        return report(missing_extra(error, command), as_json=as_json)
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has left. Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNEXPECTED
+    except click.ClickException as error:
+        return _usage(error, args)
+    except PacelineError as error:
+        return report(error, as_json="--json" in args)
     except Exception as error:
-        if not as_json:
-            raise
-        traceback.print_exc()
-        what = f"{command} failed: {type(error).__name__}: {error}"
-        hint = "This is a defect. Please report it with the traceback on stderr."
-        return report(PacelineError(what, hint=hint), as_json=True)
+        return _unexpected(error, args)
     return result if isinstance(result, int) else 0
 
 
-__all__ = ["COMMANDS", "USAGE", "group", "run"]
+def _usage(error: click.ClickException, args: Sequence[str]) -> int:
+    if "--json" in args and not isinstance(error, click.exceptions.NoArgsIsHelpError):
+        hint = f"See `{_command(args)} --help`."
+        told = PacelineError(error.format_message(), code="P510", hint=hint)
+        return report(told, as_json=True, code=error.exit_code)
+    error.show()
+    return error.exit_code
+
+
+def _unexpected(error: Exception, args: Sequence[str]) -> int:
+    """Tell of a missing extra; anything else is a defect, with its traceback."""
+    as_json = "--json" in args
+    if isinstance(error, ModuleNotFoundError):
+        return report(missing_extra(error, _command(args)), as_json=as_json)
+    if not as_json:
+        raise error
+    traceback.print_exception(error)
+    told = PacelineError(
+        f"{_command(args)} failed: {type(error).__name__}: {error}",
+        hint="This is a defect. Please report it with the traceback on stderr.",
+    )
+    return report(told, as_json=True)
+
+
+def _command(args: Sequence[str]) -> str:
+    name = next((arg for arg in args if arg in COMMANDS), "")
+    return f"paceline {name}".strip()

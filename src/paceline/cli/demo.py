@@ -62,7 +62,7 @@ def command(*, store: str, processes: int, quick: bool, as_json: bool) -> int:
     work = share_out(processes, quick=quick)
     counts = ", ".join(str(len(part)) for part in work.costs)
     click.echo(
-        f"A pretend OpenAI server that allows {LIMITS[0]} and {LIMITS[1]}.\n"
+        f"A pretend OpenAI server allows {' and '.join(LIMITS)}.\n"
         f"{processes} processes have {work.calls} calls to make ({counts}).",
         err=True,
     )

@@ -6,20 +6,11 @@ import asyncio
 import json
 import os
 import signal
-import threading
-from typing import TYPE_CHECKING
 
 import click
 
-from paceline._errors import ConfigError
-
 from .failure import INTERRUPTED
 from .options import Duration, json_option
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from paceline.mock.server import Settings
 
 DEFAULT_PORT = 8429
 DEFAULT_LIMITS = ("500 requests/min", "30k tokens/min")
@@ -107,6 +98,9 @@ def command(
 
         export OPENAI_BASE_URL=http://127.0.0.1:8429/v1
     """
+    from paceline.mock.listen import (  # noqa: PLC0415 -- it needs aiohttp
+        serve_until_stopped,
+    )
     from paceline.mock.quota import Quota  # noqa: PLC0415 -- not needed for help
     from paceline.mock.server import Settings  # noqa: PLC0415 -- it needs aiohttp
 
@@ -130,5 +124,7 @@ def command(
         click.echo(f"Limits per key and model: {', '.join(limits)}.", err=True)
         click.echo(f"Counts: {root}/stats   Stop: Ctrl-C.", err=True)
 
-    stop = _serve(settings, host, port, started, stop_with_stdin=stop_with_stdin)
-    return INTERRUPTED if asyncio.run(stop) == signal.SIGINT else 0
+    serving = serve_until_stopped(
+        settings, host, port, started, stop_with_stdin=stop_with_stdin
+    )
+    return INTERRUPTED if asyncio.run(serving) == signal.SIGINT else 0

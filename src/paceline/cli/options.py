@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(ms|s|min|m|)")
 _SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0}
@@ -26,10 +30,16 @@ class Duration(click.ParamType[float]):
             return float(value)
         match = _DURATION.fullmatch(str(value).strip())
         if match is None:
-            self.fail(f"{value!r} is no time. Write it like 20ms, 1.5s or 0.02.", param, ctx)
+            self.fail(
+                f"{value!r} is no time. Write it like 20ms, 1.5s or 0.02.", param, ctx
+            )
         return float(match[1]) * _SECONDS[match[2]]
 
 
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON to stdout, errors too."
-)
+F = TypeVar("F", bound="Callable[..., object]")
+
+
+def json_option(function: F) -> F:
+    """Add ``--json`` to a command."""
+    text = "Print JSON to stdout, errors too."
+    return click.option("--json", "as_json", is_flag=True, help=text)(function)

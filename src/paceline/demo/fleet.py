@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.synchronize import Barrier
 
+    import httpx
+
     from .work import Work
 
 # Calls that one process has under way or waiting at a time.
@@ -123,6 +125,7 @@ async def _work(order: Order, costs: tuple[int, ...], barrier: Barrier) -> None:
         client = _client(order, http)
         if isinstance(client, Paced):
             await client.limiter.peek_async(order.scope)  # connect before the start
+        await _warm_up(http, min(_TASKS, len(costs)))
         await asyncio.to_thread(barrier.wait, _START_SECONDS)
         calls = iter(costs)
 
@@ -133,6 +136,12 @@ async def _work(order: Order, costs: tuple[int, ...], barrier: Barrier) -> None:
         await asyncio.gather(*(again() for _ in range(min(_TASKS, len(costs)))))
         if isinstance(client, Paced):
             await client.limiter.aclose()
+
+
+async def _warm_up(http: httpx.AsyncClient, connections: int) -> None:
+    # A fleet that has run for a while has its connections open. The path is unknown to
+    # the server, which does not count it.
+    await asyncio.gather(*(http.get("/") for _ in range(connections)))
 
 
 def _client(order: Order, http: Any) -> Client:

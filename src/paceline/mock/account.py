@@ -80,8 +80,8 @@ class Meter:
 
     def __init__(self, quota: Quota) -> None:
         self.quota = quota
-        self.offered = 0
-        self.admitted = 0
+        self.offered: int = 0
+        self.admitted: int = 0
         self._bucket = Debt(quota.limit, quota.per_ns)
         self._offered_debt = Debt(quota.limit, quota.per_ns)
         self._offered_window = WindowPeak(quota.per_ns)

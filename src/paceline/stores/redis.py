@@ -96,7 +96,7 @@ class SyncRedis:
         self._source = source
         self._queues = [threading.Lock() for _ in range(_QUEUES)]
         self._places = threading.BoundedSemaphore(CONNECTIONS)
-        self.client = source.sync_client()
+        self.client: Any = source.sync_client()
 
     def queue(self, key: str) -> threading.Lock:
         """Return the lock that keeps this process's callers of a key in order."""
