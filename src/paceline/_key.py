@@ -7,17 +7,18 @@ error or label holds a part of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ._errors import ConfigError, MisuseError
 from ._suggest import closest
-from ._template import Field, Parameters, Template, Unfilled, compile_template
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from inspect import Signature
+
+    from ._template import Field, Template
 
 _PARTS = ("api_key", "model", "scope", "name")
 # In place of a secret: makes the digests unlike those of any other program.
@@ -145,12 +146,7 @@ class KeyTemplate:
 
     def __post_init__(self) -> None:
         _check_holder("key template", self.api_key, self.scope, "P108")
-        for what in _PARTS:
-            if (template := getattr(self, what)) is None:
-                continue
-            if wrong := flaw(template):
-                raise ConfigError(f"a key template's {what} {wrong}", code="P108")
-            compile_template(what, template)
+        self._templates()
 
     def __repr__(self) -> str:
         return _show(self)
@@ -173,44 +169,46 @@ class KeyTemplate:
         Raises:
             ConfigError: If a field names no parameter (P108).
         """
-        templates = {
-            what: compile_template(what, template)
-            for what in _PARTS
-            if (template := getattr(self, what)) is not None
-        }
+        from ._template import Parameters, Unfilled  # noqa: PLC0415 -- as above
+
+        templates = self._templates()
         parameters = Parameters.of(signature)
         for what, template in templates.items():
             for each in template.fields:
                 if not parameters.may_have(each.root):
                     raise _unknown(where, what, each, parameters.names)
-        return _Maker(where, templates, parameters)
+        holder = "scope" if "scope" in templates else "api_key"
 
+        def make(arguments: Mapping[str, object]) -> Key:
+            what = ""
+            texts: dict[str, str | None] = {}
+            try:
+                for what, template in templates.items():
+                    texts[what] = parameters.fill(template, arguments)
+                if texts[holder] is not None:
+                    return Key(**texts)
+                problem = f"cannot fill the key's {holder}: an argument of it is None"
+            except Unfilled as error:
+                problem = f"cannot fill the key's {what}: {error}"
+            except (ConfigError, MisuseError) as error:
+                problem = error.message
+            # Outside of the handlers, so that no traceback leads back to a value.
+            hint = f"The key is made from the arguments of each call of {where}."
+            raise ConfigError(f"{where}: {problem}", code="P108", hint=hint)
 
-@dataclass(frozen=True, slots=True)
-class _Maker:
-    """Makes the keys of one function's calls."""
+        return make
 
-    where: str
-    templates: dict[str, Template]
-    parameters: Parameters
+    def _templates(self) -> dict[str, Template]:
+        from ._template import compile_template  # noqa: PLC0415 -- few need it; 2 ms
 
-    def __call__(self, arguments: Mapping[str, object]) -> Key:
-        what = ""
-        texts: dict[str, str | None] = {}
-        try:
-            for what, template in self.templates.items():
-                texts[what] = self.parameters.fill(template, arguments)
-            holder = "scope" if "scope" in texts else "api_key"
-            if texts[holder] is not None:
-                return Key(**texts)
-            problem = f"cannot fill the key's {holder}: an argument of it is None"
-        except Unfilled as error:
-            problem = f"cannot fill the key's {what}: {error}"
-        except (ConfigError, MisuseError) as error:
-            problem = error.message
-        # Outside of the handlers, so that no traceback leads back to a value.
-        hint = f"The key is made from the arguments of each call of {self.where}."
-        raise ConfigError(f"{self.where}: {problem}", code="P108", hint=hint)
+        templates = {}
+        for what in _PARTS:
+            if (template := getattr(self, what)) is None:
+                continue
+            if wrong := flaw(template):
+                raise ConfigError(f"a key template's {what} {wrong}", code="P108")
+            templates[what] = compile_template(what, template)
+        return templates
 
 
 def flaw(value: object) -> str:

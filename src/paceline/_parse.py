@@ -9,6 +9,7 @@ A refusal points at the offending part, and says what may have been meant.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from math import gcd
 from zoneinfo import available_timezones
@@ -25,14 +26,12 @@ from ._limits import (
     SlidingWindow,
     TokenBucket,
 )
-from ._suggest import Refused, closest, mend
+from ._suggest import LONGEST_TEXT, Refused, closest, mend
 
 _HOW = (
     'Write it like "500/min", "30k tokens/min", "1 per 200ms", "500/min burst 50" '
     'or "10k/day calendar".'
 )
-# Far above what a person writes, far below what costs time or overflows a float.
-_LONGEST_TEXT = 200
 _LONGEST_UNIT = 32
 
 _SPACE = re.compile(r"\s*")
@@ -43,13 +42,14 @@ _GROUPED = re.compile(
 )
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _SCALE = re.compile(r"[kKmMgGbB](?![A-Za-z0-9_])")
-_DIVIDER = re.compile(r"/|[pP][eE][rR](?![A-Za-z_])")
+_DIVIDER = re.compile(r"/|[pP][eE][rR](?![A-Za-z0-9_])")
 _SHORTHAND = re.compile("[rt]p[smhd]")
 _PIECE = re.compile(rf"{_DIGITS.pattern}|{_WORD.pattern}|\S|")
 _REST = re.compile(r"\S.*", re.DOTALL)
 
 _SCALES = {"k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9}
-_UNITS = dict.fromkeys(("request", "requests", "req", "reqs"), "requests")
+_UNITS: dict[str, str] = {}
+_UNITS |= dict.fromkeys(("request", "requests", "req", "reqs"), "requests")
 _UNITS |= dict.fromkeys(("token", "tokens", "tok", "toks"), "tokens")
 _NO_UNITS = {"", "per", "burst", "calendar", "a", "an", "each", "every", "in"}
 _CONCURRENT = ("concurrent", "concurrently", "concurrency")
@@ -76,8 +76,8 @@ def parse_limit(text: str) -> Limit:
     if not isinstance(text, str):
         what = f"a limit is written as a text, not as {type(text).__name__}"
         raise ConfigError(what, code="P103", hint=_HOW)
-    if len(text) > _LONGEST_TEXT:
-        what = f"a text of {len(text):,} characters is no limit: {text[:40]!r} ..."
+    if not text.strip() or len(text) > LONGEST_TEXT:
+        what = f"{text[:40]!r}, a text of {len(text):,} characters, is no limit"
         raise ConfigError(what, code="P103", hint=_HOW)
     try:
         return _read(text)
@@ -194,15 +194,18 @@ class _Scan:
         piece = self.take(_PIECE).lower()
         if piece in _CONCURRENT:
             raise self.refuse_concurrency()
+        what = 'expected "/" or "per", then a period'
         last = self.text[slice(*before)].lower()
         if not piece and (last in _PERIODS or _SHORTHAND.fullmatch(last)):
-            self.start, self.end = before  # "500 min", "500 rpm": not the end is wrong
-        raise self.refuse('expected "/" or "per", then a period')
+            raise Refused(what, *before)  # "500 min", "500 rpm": not the end is wrong
+        joined = f"{self.text[: before[1]]}_{self.text[self.start :]}"
+        words = _WORD.fullmatch(last) and _WORD.fullmatch(piece)
+        raise self.refuse(what, *([joined] if words else []))
 
     def period(self) -> tuple[_Number, str]:
         """Read a period: how many, and of what."""
         before = self.end
-        number = _Number(1, 1, before, before)
+        number = None
         if self.take(_DIGITS):
             self.end = before
             number = self.number()
@@ -212,7 +215,7 @@ class _Scan:
             raise self.refuse("expected a period")
         if word not in _PERIODS:
             raise self.refuse("no such period; there are ms, s, min, h, day, week")
-        return number, word
+        return number or _Number(1, 1, self.start, self.end), word
 
 
 def _read(text: str) -> Limit:
@@ -220,38 +223,41 @@ def _read(text: str) -> Limit:
     count, unit = scan.count(), scan.unit()
     scan.divider()
     number, word = scan.period()
-    start, end = scan.start, scan.end
-    tail = scan.take(_WORD).lower()
+    end, tail = scan.end, scan.take(_WORD).lower()
     if tail == "calendar":
         without = text[: scan.start].rstrip()
         if word not in _CALENDAR or number.digits != number.tenths:
             what = '"calendar" goes with one day, week or month'
-            raise Refused(what, start, end, (without,))
+            raise Refused(what, number.start, end, (without,))
         return _calendar(scan, count.whole(MOST_WINDOW), _CALENDAR[word], unit)
     if not _PERIODS[word]:
         what = 'a month has no fixed length: write "30 days", or add "calendar"'
-        raise Refused(what, start, end)
+        raise Refused(what, end - len(word), end)
     millis = _PERIODS[word] * number.digits
     per = millis / (1_000 * number.tenths)
     if not SHORTEST <= per <= LONGEST:
-        what = "a period is 1 ms to 31 days"
-        raise Refused(
-            what, min(number.start, start) if number.end > number.start else start, end
-        )
+        raise Refused("a period is 1 ms to 31 days", number.start, end)
     burst = scan.count().whole(MOST_BUCKET) if tail == "burst" else None
     if (tail and burst is None) or scan.take(_PIECE):
-        raise scan.refuse("unexpected after a limit")
-    if burst is not None:
-        return TokenBucket(count.whole(MOST_BUCKET), per, burst, unit)
+        part = text[scan.start : scan.end]
+        moved = f"{text[: count.end]} {part}{text[count.end : scan.start]}"
+        raise scan.refuse("unexpected after a limit", moved + text[scan.end :])
+    most = MOST_WINDOW if burst is None else MOST_BUCKET
     if over := count.digits % count.tenths:
         # "0.5/s" is said in whole numbers as "1 per 2s".
-        part = count.tenths // gcd(over, count.tenths)
-        seconds = millis * part / (1_000 * number.tenths)
-        many = count.digits * part // count.tenths
-        if seconds <= LONGEST and many <= MOST_WINDOW:
-            meant = format_limit(SlidingWindow(many, seconds, unit=unit))
+        parts = count.tenths // gcd(over, count.tenths)
+        seconds = millis * parts / (1_000 * number.tenths)
+        many = count.digits * parts // count.tenths
+        if seconds <= LONGEST and many <= most:
+            meant = format_limit(_limit(many, seconds, burst, unit))
             raise count.refuse("a count is a whole number", meant)
-    return SlidingWindow(count.whole(MOST_WINDOW), per, unit=unit)
+    return _limit(count.whole(most), per, burst, unit)
+
+
+def _limit(count: int, per: float, burst: int | None, unit: str) -> Limit:
+    if burst is None:
+        return SlidingWindow(count, per, unit=unit)
+    return TokenBucket(count, per, burst, unit)
 
 
 def _calendar(scan: _Scan, limit: int, period: Period, unit: str) -> CalendarWindow:
@@ -259,10 +265,8 @@ def _calendar(scan: _Scan, limit: int, period: Period, unit: str) -> CalendarWin
     # Without capitals it is no zone's name, though some file systems would find it,
     # and two spellings of a zone would be two accounts.
     if zone != zone.lower():
-        try:
+        with suppress(ConfigError):
             return CalendarWindow(limit, period, zone, unit)
-        except ConfigError:
-            pass
     known = {name.casefold(): name for name in available_timezones()}
     if zone.casefold() in known:
         return CalendarWindow(limit, period, known[zone.casefold()], unit)
@@ -290,8 +294,7 @@ def _every(per: float) -> str:
     for word, seconds in _PRINTED.items():
         many, rest = divmod(per, seconds)
         if not rest and many:
-            plural = "s" if word in ("day", "week") else ""
-            spaced = " " if plural else ""
-            return f"/{word}" if many == 1 else f" per {many:.0f}{spaced}{word}{plural}"
+            words = f" {word}s" if word in ("day", "week") else word
+            return f"/{word}" if many == 1 else f" per {many:.0f}{words}"
     millis = round(per * 1_000)
     return f" per {millis}ms" if millis / 1_000 == per else f" per {per!r}s"

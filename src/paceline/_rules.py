@@ -1,244 +1,235 @@
-"""Which limits apply to a model, which account it has, and what a call is charged."""
+"""
+From what a user configured to the policy of a model.
+
+A mapping is read by name first and by the longest pattern then, for limits as for
+families of models that share an account.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
-from operator import index
-from typing import SupportsIndex, TypeAlias, cast
+from functools import lru_cache
+from typing import TypeAlias, TypeVar
 
-from ._errors import ConfigError, CostError, CostTooLarge
+from ._errors import ConfigError
+from ._key import flaw
 from ._limits import CalendarWindow, Limit, SlidingWindow, TokenBucket
-from ._parse import parse_limit
-from ._suggest import closest
+from ._parse import format_limit, parse_limit
+from ._policy import Cost, Policy
+from ._suggest import closest, listed, shown
 
-Cost: TypeAlias = int | Mapping[str, int]
-Several: TypeAlias = str | Limit | Iterable[str | Limit]
-Limits: TypeAlias = Several | Mapping[str, Several]
+SomeLimits: TypeAlias = str | Limit | Iterable[str | Limit]
+Limits: TypeAlias = SomeLimits | Mapping[str, SomeLimits]
+T = TypeVar("T")
 
-_REQUESTS = "requests"
-_MOST_MODELS = 4096
+__all__ = ["Cost", "Limits", "Policy", "Rules", "SomeLimits"]
 
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """
-    The limits of one model.
-
-    Attributes:
-        account: The family's name, or the model; "" without one.
-
-        own: Limits of the model's own account.
-
-        shared: Limits over all models of the key.
-
-        limits: Both, in this order.
-
-        units: What they count.
-    """
-
-    account: str
-    own: tuple[Limit, ...]
-    shared: tuple[Limit, ...] = ()
-    limits: tuple[Limit, ...] = field(init=False)
-    units: frozenset[str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        limits = (*self.own, *self.shared)
-        object.__setattr__(self, "limits", limits)
-        object.__setattr__(self, "units", frozenset(limit.unit for limit in limits))
-
-    def charges(self, cost: Cost) -> tuple[int, ...]:
-        """
-        Return the units to charge per limit, in order.
-
-        Raises:
-            CostError: If a unit is missing, unknown or not a whole number (P302).
-
-            CostTooLarge: If a limit could never hold it (P303).
-        """
-        given = cost if isinstance(cost, Mapping) else {_REQUESTS: cost}
-        charges = []
-        known = 0
-        for limit in self.limits:
-            units = given.get(limit.unit)
-            if units is None:
-                if limit.unit != _REQUESTS or _REQUESTS in given:
-                    raise self._missing(limit.unit, given)
-                units = 1
-            if type(units) is not int:
-                units = _whole(limit.unit, units)
-            if not 0 <= units <= limit.capacity:
-                raise _out_of_range(limit, units)
-            charges.append(units)
-        for unit in given:
-            known += unit in self.units or unit == _REQUESTS
-        if known != len(given):
-            raise self._unknown(given)
-        if _REQUESTS in given and _REQUESTS not in self.units:
-            _whole(_REQUESTS, given[_REQUESTS])
-        return tuple(charges)
-
-    def _missing(self, unit: str, given: Mapping[str, int]) -> CostError:
-        known = [*self.units, _REQUESTS]
-        close = closest(unit, [name for name in given if name not in known])
-        hint = f"Was {close!r} meant? " if close else ""
-        return CostError(
-            f"the cost does not say how many {unit}; {self._counted()}",
-            hint=f'{hint}Give every unit that is counted: {{"{unit}": 0}} to skip it.',
-        )
-
-    def _unknown(self, given: Mapping[str, int]) -> CostError:
-        unit = next(u for u in given if u not in self.units and u != _REQUESTS)
-        close = closest(unit, self.units) if isinstance(unit, str) else None
-        hint = f"Did you mean {close!r}?" if close else "Leave it out, or limit it."
-        return CostError(f"no limit counts {unit!r}; {self._counted()}", hint=hint)
-
-    def _counted(self) -> str:
-        return f"the limits count {', '.join(sorted(self.units))}"
-
-
-def _whole(unit: str, units: object) -> int:
-    hint = "Give a whole number of units, 0 or more."
-    try:
-        number = index(cast("SupportsIndex", units))  # anything may come here
-    except TypeError:
-        raise CostError(f"a cost of {units!r} {unit}", hint=hint) from None
-    if isinstance(units, bool) or number < 0:
-        raise CostError(f"a cost of {units!r} {unit}", hint=hint)
-    return int(number)
-
-
-def _out_of_range(limit: Limit, units: int) -> CostError:
-    if units < 0:
-        hint = "Give a whole number of units, 0 or more."
-        return CostError(f"a cost of {units} {limit.unit}", hint=hint)
-    return CostTooLarge(
-        f"this call needs {units:,} {limit.unit}; {limit.name} holds at most "
-        f"{limit.capacity:,}",
-        hint="No waiting would help: lower the cost or raise the limit.",
-    )
+# Models may come from users: what is remembered of them must not grow forever.
+_MOST_POLICIES = 4096
 
 
 class Rules:
-    """From what the user passes to a policy per model."""
+    """
+    Limits by model, as a user configured them.
+
+    Args:
+        limits: One limit, several, or a mapping of model patterns to such. A pattern
+            is a name, or has ``*``, ``?`` or ``[...]`` in it. The exact name comes
+            first, then the longest pattern that matches. Limits without patterns apply
+            to each model, as ``"*"`` does.
+
+        families: Models that share one account, by the name of the family: names or
+            patterns. A family has the limits of its name, or if there are none, of the
+            model that is called.
+
+        shared: Limits over all models of a key together. One that would be named like
+            another limit gets "(shared)" added to its name.
+
+    Raises:
+        ConfigError: If there is no limit (P101), one cannot be read (P103), or two
+            would be one (P105).
+    """
 
     def __init__(
         self,
         limits: Limits,
         *,
         families: Mapping[str, Iterable[str]] | None = None,
-        shared: Several = (),
+        shared: SomeLimits = (),
     ) -> None:
-        if isinstance(limits, Mapping):
-            patterns = {p: _read(several) for p, several in limits.items()}
-        else:
-            patterns = {"": _read(limits)}
-        self._plain = not isinstance(limits, Mapping)
-        self._patterns = patterns
-        self._families = {name: tuple(m) for name, m in (families or {}).items()}
-        self._shared = _read(shared)
-        self._policies: dict[str | None, Policy] = {}
-        if not self._shared and not any(patterns.values()):
-            hint = 'For example limits=["500 requests/min", "30k tokens/min"].'
-            raise ConfigError("no limits were given", code="P101", hint=hint)
-        for own in patterns.values():
-            _check((*own, *self._shared))
+        written = [
+            (pattern, where, _gather(where, some))
+            for pattern, where, some in _by_model(limits)
+        ]
+        self._own = {pattern: own for pattern, _, own in written}
+        names = {limit.name for own in self._own.values() for limit in own}
+        self._shared = tuple(
+            _set_apart(limit, names) for limit in _gather("shared", shared)
+        )
+        _check_distinct("shared", self._shared)
+        for _, where, own in written:
+            if not own and not self._shared:
+                hint = 'For example "500 requests/min", or ["500/min", "10k/day"].'
+                raise ConfigError(f"{where}: no limit", code="P101", hint=hint)
+            _check_distinct(where, own, self._shared)
+        self._families = _families(families or {})
+        # Thread-safe, and forgets the least recently used.
+        self._remember = lru_cache(maxsize=_MOST_POLICIES)(self._policy)
 
     def policy(self, model: str | None) -> Policy:
         """
-        Return the limits that apply to *model*.
+        Return what applies to *model*, or to calls that name none.
 
         Raises:
-            ConfigError: If no pattern matches it (P104).
+            ConfigError: If no limits, or two patterns equally well, fit the model
+                (P104), or it is no model's name (P109).
         """
-        policy = self._policies.get(model)
-        if policy is None:
-            account = "" if model is None else self._account(model)
-            policy = Policy(account, self._own(model, account), self._shared)
-            if len(self._policies) >= _MOST_MODELS:
-                self._policies.clear()
-            self._policies[model] = policy
-        return policy
+        if model is not None and not isinstance(model, str):
+            what = f"a model is named by a text, not by {type(model).__name__}"
+            raise ConfigError(what, code="P109")
+        return self._remember(model)
 
-    def _account(self, model: str) -> str:
-        best: tuple[int, str] | None = None
-        for family, members in self._families.items():
-            for pattern in members:
-                rank = _rank(pattern, model)
-                if rank is None:
-                    continue
-                if best is not None and best[0] == rank and best[1] != family:
-                    raise ConfigError(
-                        f"model {model!r} belongs to {best[1]!r} and to {family!r}",
-                        code="P104",
-                        hint="Let one pattern of families= be longer than the other.",
-                    )
-                if best is None or rank > best[0]:
-                    best = rank, family
-        return model if best is None else best[1]
+    def _policy(self, model: str | None) -> Policy:
+        if model is None:
+            own = self._own.get("*")
+            if own is None:
+                raise self._no_match(None)
+            return Policy("", own, self._shared)
+        if wrong := flaw(model):
+            raise ConfigError(f"the name of a model {wrong}", code="P109")
+        family = _fit("families", model, self._families)
+        own = None if family is None else _fit("limits", family, self._own)
+        if own is None:
+            own = _fit("limits", model, self._own)
+        if own is None:
+            raise self._no_match(model)
+        return Policy(family or model, own, self._shared)
 
-    def _own(self, model: str | None, account: str) -> tuple[Limit, ...]:
-        if self._plain:
-            return self._patterns[""]
-        names = ["*"] if model is None else [account, model]
-        for name in names:
-            ranked = [
-                (rank, pattern)
-                for pattern in self._patterns
-                if (rank := _rank(pattern, name)) is not None
-            ]
-            if ranked and (name == names[-1] or max(ranked)[1] != "*"):
-                return self._patterns[max(ranked)[1]]
-        known = ", ".join(self._patterns)
-        close = closest(account, self._patterns)
-        ask = f"Did you mean {close!r}? " if close else ""
-        who = "a key without a model" if model is None else f"model {model!r}"
-        raise ConfigError(
-            f"no limits for {who} (known: {known})",
-            code="P104",
-            hint=f'{ask}Add it, or a catch-all: "*": ["60 requests/min"].',
+    def _no_match(self, model: str | None) -> ConfigError:
+        near = model and closest(model, self._own)
+        hint = f'Did you mean "{near}"? ' if near else ""
+        hint += 'For all other models, and calls without one, add "*": ["60/min"].'
+        whom = (
+            "a call without a model" if model is None else f"the model {shown(model)}"
         )
+        known = listed(self._own)
+        what = f"no limits apply to {whom}; there are some for {known}"
+        return ConfigError(what, code="P104", hint=hint)
 
 
-def _rank(pattern: str, name: str) -> int | None:
-    """Rank a match: exact above any pattern, a longer pattern above a shorter."""
-    if pattern == name:
-        return 1_000_000
-    return len(pattern) if fnmatchcase(name, pattern) else None
+def _by_model(limits: Limits) -> Iterator[tuple[str, str, SomeLimits]]:
+    """Yield each pattern, how errors name its place, and its limits."""
+    if not isinstance(limits, Mapping):
+        yield "*", "limits", limits
+        return
+    if not limits:
+        yield "*", "limits", ()
+    for pattern, some in limits.items():
+        if wrong := flaw(pattern):
+            raise ConfigError(f"limits: the name of a model {wrong}", code="P101")
+        yield str(pattern), f"limits[{shown(pattern)}]", some
 
 
-def _read(several: Several) -> tuple[Limit, ...]:
-    alone = isinstance(several, str | SlidingWindow | TokenBucket | CalendarWindow)
-    members = cast("Iterable[object]", (several,) if alone else several)
-    limits: list[Limit] = []
-    for each in members:
-        if isinstance(each, str):
-            limits.append(parse_limit(each))
-        elif isinstance(each, SlidingWindow | TokenBucket | CalendarWindow):
-            limits.append(each)
-        else:
-            hint = 'Give a string such as "500 requests/min", or a limit object.'
-            raise ConfigError(f"{each!r} is no limit", code="P101", hint=hint)
-    return tuple(limits)
+def _fit(where: str, name: str, rules: Mapping[str, T]) -> T | None:
+    """Return the rule of that very name, else of the longest pattern that matches."""
+    if name in rules:
+        return rules[name]
+    matching = [pattern for pattern in rules if fnmatchcase(name, pattern)]
+    most = max(map(len, matching), default=0)
+    longest = [pattern for pattern in matching if len(pattern) == most]
+    if any(rules[pattern] != rules[longest[0]] for pattern in longest):
+        what = f"{where}: {listed(longest)} fit the model {shown(name)} equally well"
+        hint = f"Add the exact name {shown(name)}, or make one pattern longer."
+        raise ConfigError(what, code="P104", hint=hint)
+    return rules[longest[0]] if longest else None
 
 
-def _check(limits: tuple[Limit, ...]) -> None:
-    names: dict[str, Limit] = {}
-    tags: dict[str, Limit] = {}
-    for limit in limits:
-        if limit.tag in tags:
+def _families(given: Mapping[str, Iterable[str]]) -> dict[str, str]:
+    """Turn around: the family of each name or pattern."""
+    if not isinstance(given, Mapping):
+        raise _no_families(f"{type(given).__name__} is no mapping")
+    families: dict[str, str] = {}
+    for family, members in given.items():
+        # A string is an iterable of its letters, which nobody means.
+        if not isinstance(members, Iterable):
+            raise _no_families(f"{type(members).__name__} is no list of models")
+        some = (members,) if isinstance(members, str) else tuple(members)
+        for member in (*some, family):
+            if wrong := flaw(member):
+                raise _no_families(f"the name of a model {wrong}")
+        for member in some:
+            if families.setdefault(member, family) != family:
+                both = listed((families[member], family))
+                what = f"families: {shown(member)} is in {both}"
+                raise ConfigError(what, code="P104", hint="Keep it in one of them.")
+    for family in given:
+        # A model may have its family's name; no wider pattern may take it away.
+        if not any(char in family for char in "*?["):
+            families.setdefault(family, family)
+    return families
+
+
+def _no_families(what: str) -> ConfigError:
+    hint = 'Write them like {"gpt-4o": ["gpt-4o", "gpt-4o-2024-*"]}.'
+    return ConfigError(f"families: {what}", code="P101", hint=hint)
+
+
+def _gather(where: str, some: SomeLimits) -> tuple[Limit, ...]:
+    if isinstance(some, str | SlidingWindow | TokenBucket | CalendarWindow):
+        some = (some,)
+    if isinstance(some, Mapping) or not isinstance(some, Iterable):
+        raise _no_limit(where, some)
+    return tuple(_limit(where, each) for each in some)
+
+
+def _limit(where: str, given: str | Limit) -> Limit:
+    if isinstance(given, SlidingWindow | TokenBucket | CalendarWindow):
+        return given
+    if not isinstance(given, str):
+        raise _no_limit(where, given)
+    try:
+        return parse_limit(given)
+    except ConfigError as error:
+        refused = error
+    raise ConfigError(
+        f"{where}: {refused.message}", code=refused.code, hint=refused.hint
+    )
+
+
+def _no_limit(where: str, given: object) -> ConfigError:
+    what = f"{where}: {type(given).__name__} is no limit"
+    hint = (
+        'Give "500/min", an object such as SlidingWindow(500, 60), or a list of them.'
+    )
+    return ConfigError(what, code="P101", hint=hint)
+
+
+def _set_apart(limit: Limit, names: set[str]) -> Limit:
+    # "500/min" for each model and "2000/min" for all would go by the same name.
+    unnamed = replace(limit, name="").name == limit.name
+    if unnamed and limit.name in names:
+        return replace(limit, name=f"{limit.name} (shared)")
+    return limit
+
+
+def _check_distinct(
+    where: str, own: tuple[Limit, ...], shared: tuple[Limit, ...] = ()
+) -> None:
+    for limit in own:
+        same = [each for each in own if each.tag == limit.tag]
+        if len(same) > 1:
+            both = listed(format_limit(each) for each in same)
             raise ConfigError(
-                f"{limit.name!r} and {tags[limit.tag].name!r} would share one account: "
-                "same kind, unit and period",
+                f"{where}: {both} would share one account",
                 code="P105",
-                hint="Leave one out, or write it with another period (60/min for 1/s).",
+                hint="An account goes by kind, unit and period. Drop one of them, or "
+                "write it with another period: 60/min in place of 1/s.",
             )
-        if limit.name in names:
-            raise ConfigError(
-                f"two limits are called {limit.name!r}",
-                code="P105",
-                hint="Give one of them a name of its own: name=...",
-            )
-        names[limit.name] = tags[limit.tag] = limit
+    names = [limit.name for limit in (*own, *shared)]
+    for name in names:
+        if names.count(name) > 1:
+            what = f"{where}: two limits are named {shown(name)}"
+            hint = 'Give one of them another name: SlidingWindow(500, 60, name="rpm").'
+            raise ConfigError(what, code="P105", hint=hint)

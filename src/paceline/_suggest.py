@@ -1,21 +1,23 @@
 """
-What a person may have meant: the nearest known word, and small edits to a text.
+What a person may have meant: the nearest known word, or a text with small edits.
 
 An edited text is suggested only if it can be read, after a second edit if need be.
 """
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-# The search for a near word is quadratic in its length.
-_LONGEST = 200
+# Far above what a person writes, far below what costs time: the search for a near
+# word is quadratic in its length.
+LONGEST_TEXT = 200
+_LONGEST_NAME = 80
+_MOST_LISTED = 20
 
-_LEAD = re.compile(r"\s*[0-9][0-9_,.]*(?:\s*[kKmMgGbB](?![A-Za-z0-9_]))?")
+_SCALES = ("k", "m", "g", "b")
 _SHORT = {
     f"{unit[0]}p{period[0]}": f"{unit}/{period}"
     for unit in ("requests", "tokens")
@@ -24,7 +26,7 @@ _SHORT = {
 # What people write, and what they may have meant by it, the likeliest first.
 _MEANT: dict[str, tuple[str, ...]] = {word: (new,) for word, new in _SHORT.items()}
 _MEANT |= dict.fromkeys(("a", "an", "each", "every", "in"), ("per",))
-_MEANT |= dict.fromkeys(("of", *"=,:/"), ("",)) | {"m": ("M", "/min", "min")}
+_MEANT |= dict.fromkeys(("of", *"=,:/"), (" ",)) | {"m": ("M", "/min", "min")}
 _MEANT |= dict.fromkeys(("month", "months", "mo", "mth"), ("month calendar",))
 _MEANT |= dict.fromkeys(("msec", "millisecond", "milliseconds"), ("ms",))
 _MEANT |= {"mn": ("min",), "w": ("week",), "wk": ("week",)}
@@ -58,11 +60,26 @@ def closest(word: str, choices: Iterable[str]) -> str | None:
     """Find the choice that *word* was probably meant to be. None if none is near."""
     from difflib import get_close_matches  # noqa: PLC0415 -- slow; only errors need it
 
-    if len(word) > _LONGEST:
+    if len(word) > LONGEST_TEXT:
         return None
     lowered = {choice.lower(): choice for choice in choices}
     near = get_close_matches(word.lower(), lowered, n=1)
     return lowered[near[0]] if near else None
+
+
+def shown(name: object) -> str:
+    """Put a name in quotes, cut short, with nothing that a terminal would obey."""
+    text = str(name)
+    text = text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}..."
+    clean = "".join(char if char.isprintable() else "\N{MIDDLE DOT}" for char in text)
+    return f'"{clean}"'
+
+
+def listed(names: Iterable[object]) -> str:
+    """Put *names* in quotes and in a row, at most 20 of them."""
+    quoted = [shown(name) for name in names]
+    more = len(quoted) - _MOST_LISTED
+    return ", ".join(quoted[:_MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def mend(text: str, refused: Refused, read: Callable[[str], object]) -> str:
@@ -77,6 +94,8 @@ def mend(text: str, refused: Refused, read: Callable[[str], object]) -> str:
         for failed, problem in tried:
             for edited in _edits(failed, problem):
                 candidate = " ".join(edited.split())
+                if len(candidate) > LONGEST_TEXT:
+                    continue
                 try:
                     read(candidate)
                 except Refused as error:
@@ -89,31 +108,28 @@ def mend(text: str, refused: Refused, read: Callable[[str], object]) -> str:
 def _edits(text: str, refused: Refused) -> Iterator[str]:
     if refused.repairs is None:
         return
-    yield from refused.repairs
     before, after = text[: refused.start], text[refused.end :]
-    lead = _LEAD.match(text)
-    for new in _replacements(text[refused.start : refused.end], before):
-        yield before + new + after
     part = text[refused.start : refused.end]
-    if not part:
-        return
-    for joint in ("/", "_"):  # "500 min", "500 input tokens/min"
-        yield f"{before.rstrip()}{joint}{part}{after}"
-    if lead and lead.end() < refused.start:  # "500/min tokens"
-        yield f"{lead[0]} {part}{before[lead.end() :]}{after}"
+    for new in _replacements(part, before, after):
+        yield before + new + after
+    if part:
+        yield f"{before.rstrip()}/{part}{after}"  # "500 min"
+    yield from refused.repairs
 
 
-def _replacements(part: str, before: str) -> Iterator[str]:
+def _replacements(part: str, before: str, after: str) -> Iterator[str]:
     lower = part.lower()
     if not part:  # the text ends too early
-        yield from ("/min", "s") if before[-1:].isdigit() else ("/min", "min", " min")
+        yield "/min"
+        yield {"/": "min"}.get(before[-1:], "s" if before[-1:].isdigit() else " min")
     elif part[0].isdigit():
-        yield re.sub(r"[,_](?=[0-9]{1,2}$)", ".", part)
+        if after[:1].lower() in _SCALES:  # "10,5k" has a decimal comma, "10,00" not
+            yield part.replace(",", ".")
         yield part.replace(",", "").replace("_", "")
     elif lower in _MEANT:
         yield from _MEANT[lower]
     elif before[-1:].isdigit():  # "30ktokens/min", "500requests/min"
-        if lower[0] in "kgb" and lower[1:] in {"tokens", "tok", "requests", "req"}:
+        if lower[0] in _SCALES and lower[1:] in {"tokens", "tok", "requests", "req"}:
             yield f"{part[0]} {part[1:]}"
         yield f" {part}"
     elif len(part) > 2 and (near := closest(part, _WORDS)):  # noqa: PLR2004 -- "us" is not "s"

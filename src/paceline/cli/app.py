@@ -75,7 +75,7 @@ def run(args: Sequence[str]) -> int:
         return _usage(error, args)
     except PacelineError as error:
         return report(error, as_json="--json" in args)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 -- whatever it is, --json gets JSON
         return _unexpected(error, args)
     return result if isinstance(result, int) else 0
 

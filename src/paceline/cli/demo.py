@@ -105,7 +105,7 @@ def _report(rows: list[Row], processes: int) -> str:
         )
         for line in table
     ]
-    rule = "─" * len(lines[0])
+    rule = "-" * len(lines[0])
     text = "\n".join(["", lines[0], rule, *lines[1:], ""])
     return f"{text}\n{_sentences(rows)}\n\n{_NEXT}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import queue
+import signal
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from .clients import Client, Paced, Retrying, Sharing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from multiprocessing.context import SpawnProcess
     from multiprocessing.synchronize import Barrier
 
     import httpx
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 _TASKS = 64
 _START_SECONDS = 60.0
 _ROW_SECONDS = 120.0
+_END_SECONDS = 5.0
 _LOOK_SECONDS = 0.25
 
 
@@ -63,49 +66,65 @@ def run_fleet(order: Order, work: Work, look: Callable[[], None]) -> None:
     barrier = context.Barrier(order.processes)
     ends: Any = context.Queue()
     processes = [
-        context.Process(target=_process, args=(order, costs, barrier, ends))
+        context.Process(
+            target=_process, args=(order, costs, barrier, ends), daemon=True
+        )
         for costs in work.costs
     ]
-    for process in processes:
-        process.start()
+    _start(processes)
     try:
-        _wait(ends, len(processes), look)
+        _wait(ends, processes, look)
+    except BaseException:
+        for process in processes:
+            process.terminate()
+        raise
     finally:
         for process in processes:
-            process.join(1)
+            process.join(_END_SECONDS)
             if process.is_alive():
-                process.terminate()
-                process.join(5)
+                process.kill()
+                process.join()
             process.close()
         ends.close()
 
 
-def _wait(ends: Any, left: int, look: Callable[[], None]) -> None:
+def _start(processes: list[SpawnProcess]) -> None:
+    """Start them so that Ctrl-C, which a terminal sends to all, is the parent's only."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        for process in processes:
+            process.start()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _wait(ends: Any, processes: list[SpawnProcess], look: Callable[[], None]) -> None:
     deadline = time.monotonic() + _ROW_SECONDS
+    left = len(processes)
     while left:
         try:
             failure = ends.get(timeout=_LOOK_SECONDS)
         except queue.Empty:
-            if time.monotonic() > deadline:
-                raise PacelineError(
-                    f"a process of the demo did not end within {_ROW_SECONDS:g} s",
-                    code="P154",
-                ) from None
+            failure = _died(processes)
+            if not failure and time.monotonic() > deadline:
+                failure = f"it did not end within {_ROW_SECONDS:g} seconds"
         else:
             left -= 1
-            if failure:
-                raise PacelineError(
-                    f"a process of the demo failed: {failure}", code="P154"
-                )
+        if failure:
+            raise PacelineError(f"a process of the demo failed: {failure}", code="P154")
         look()
+
+
+def _died(processes: list[SpawnProcess]) -> str:
+    """Tell of a process that ended without a word, as one does that is killed."""
+    codes = [process.exitcode for process in processes if process.exitcode]
+    return f"it ended with exit code {codes[0]}" if codes else ""
 
 
 def _process(order: Order, costs: tuple[int, ...], barrier: Barrier, ends: Any) -> None:
     failure = ""
     try:
         asyncio.run(_work(order, costs, barrier))
-    except KeyboardInterrupt:
-        failure = "interrupted"
     except Exception as error:  # noqa: BLE001 -- the parent reports it
         failure = str(error) or type(error).__name__
     ends.put(failure)

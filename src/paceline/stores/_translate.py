@@ -101,20 +101,24 @@ def _wrong_type(_: BaseException, where: str) -> StoreError:
 
 def _plain(error: BaseException, where: str) -> StoreError:
     text = str(error)
-    if text.startswith(_DENIED):
-        return _permission(error, where)
     if text.startswith(_PASSING):
         return _busy(error, where)
-    if text.startswith("WRONGTYPE"):
-        return _wrong_type(error, where)
-    if text.startswith("OOM"):
-        return _memory(error, where)
+    # Redis 6.2 puts its own words before what went wrong inside a script.
+    for signs, make in _SIGNS:
+        if any(sign in text for sign in signs):
+            return make(error, where)
     return StoreError(
         f"{where} refused ({_first_word(error)})",
         code="P202",
         hint="The cause of this error holds the server's own words.",
     )
 
+
+_SIGNS = (
+    (_DENIED, _permission),
+    (("WRONGTYPE",), _wrong_type),
+    (("OOM", "used memory > 'maxmemory'"), _memory),
+)
 
 _RULES = (
     (client.AuthenticationError, _authentication),

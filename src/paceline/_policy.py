@@ -1,0 +1,150 @@
+"""The limits of one model, and what a call costs under them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from operator import index
+from typing import TypeAlias
+
+from ._errors import CostError, CostTooLarge
+from ._limits import Limit
+from ._suggest import closest, listed, shown
+
+Cost: TypeAlias = int | Mapping[str, int]
+
+_MOST_PRINTED = 10**18
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """
+    The limits of one model.
+
+    Attributes:
+        account: Whose account it is: the model, or its family. Empty without a model.
+
+        own: Limits of that account.
+
+        shared: Limits over all models of a key.
+
+        limits: All of them, the own ones first.
+
+        units: What they count.
+    """
+
+    account: str
+    own: tuple[Limit, ...]
+    shared: tuple[Limit, ...] = ()
+    limits: tuple[Limit, ...] = field(init=False, repr=False, compare=False)
+    units: frozenset[str] = field(init=False, repr=False, compare=False)
+    # Per limit: its unit, what is charged if a cost leaves the unit out (-1: it must
+    # not), and its capacity.
+    _meters: tuple[tuple[str, int, int], ...] = field(
+        init=False, repr=False, compare=False
+    )
+    # How many units a cost must give.
+    _required: int = field(init=False, repr=False, compare=False)
+    # The most requests that all limits could hold, if they count nothing else.
+    _most: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        limits = (*self.own, *self.shared)
+        units = frozenset(limit.unit for limit in limits)
+        required = len(units - {"requests"})
+        meters = tuple(
+            (limit.unit, 1 if limit.unit == "requests" else -1, limit.capacity)
+            for limit in limits
+        )
+        most = -1 if required else min((each[2] for each in meters), default=-1)
+        object.__setattr__(self, "limits", limits)
+        object.__setattr__(self, "units", units)
+        object.__setattr__(self, "_meters", meters)
+        object.__setattr__(self, "_required", required)
+        object.__setattr__(self, "_most", most)
+
+    def charges(self, cost: Cost) -> tuple[int, ...]:
+        """
+        Return the units to charge each limit, in their order.
+
+        Args:
+            cost: Whole numbers by unit, or a number of requests. ``requests`` is 1
+                unless given; every other unit that is counted must be given.
+
+        Raises:
+            CostError: If a unit is missing or unknown, or is no whole number (P302).
+            CostTooLarge: If a limit could never hold its charge (P303).
+        """
+        # Every call passes here: a cost that is in order is known by lookups alone.
+        if type(cost) is dict:
+            charged = []
+            for unit, default, capacity in self._meters:
+                amount = cost.get(unit, default)
+                if type(amount) is not int or not 0 <= amount <= capacity:
+                    return self._charge_with_care(cost)
+                charged.append(amount)
+            # So all required units are there. One unit more can only be the requests.
+            if len(cost) == self._required + ("requests" in cost) and (
+                "requests" in self.units or "requests" not in cost
+            ):
+                return tuple(charged)
+        elif type(cost) is int and 0 <= cost <= self._most:
+            return (cost,) * len(self._meters)
+        return self._charge_with_care(cost)
+
+    def _charge_with_care(self, cost: Cost) -> tuple[int, ...]:
+        given = {"requests": 1}
+        if isinstance(cost, Mapping):
+            self._check_units(cost)
+            given |= {unit: _whole(unit, amount) for unit, amount in cost.items()}
+        else:
+            given["requests"] = _whole("requests", cost)
+            self._check_units(given)
+        for limit in self.limits:
+            if given[limit.unit] > limit.capacity:
+                whose = f" of {shown(self.account)}" if self.account else ""
+                raise CostTooLarge(
+                    f"the cost in {limit.unit} is {_number(given[limit.unit])}, but "
+                    f"the limit {shown(limit.name)}{whose} never holds more than "
+                    f"{limit.capacity:,}: no waiting would help",
+                    hint="Split the call, lower its cost, or raise the limit.",
+                )
+        return tuple(given[limit.unit] for limit in self.limits)
+
+    def _check_units(self, cost: Mapping[str, int]) -> None:
+        known = sorted(self.units | {"requests"})
+        unknown = [unit for unit in cost if unit not in known]
+        missing = [unit for unit in known if unit not in cost and unit != "requests"]
+        if not unknown and not missing:
+            return
+        problems, hint = [], ""
+        if missing:
+            problems.append(f"leaves out {listed(missing)}")
+            hint = (
+                f'Give every unit that is counted; {{"{missing[0]}": 0}} charges none. '
+            )
+        if unknown:
+            problems.append(f"has {listed(unknown)}, which no limit counts")
+            near = closest(str(unknown[0]), missing) or closest(str(unknown[0]), known)
+            hint = f'Did you mean "{near}"? ' if near else hint
+        hint += f"The limits count {listed(sorted(self.units))}."
+        raise CostError(f"the cost {' and '.join(problems)}", hint=hint)
+
+
+def _whole(unit: str, amount: object) -> int:
+    try:
+        units = -1 if isinstance(amount, bool) else index(amount)  # type: ignore[arg-type] # what has no index raises
+    except TypeError:
+        units = -1
+    if units < 0:
+        what = f"the cost in {unit} is {_number(amount)}"
+        raise CostError(what, hint="Give a whole number of units, 0 or more.")
+    return units
+
+
+def _number(amount: object) -> str:
+    if not isinstance(amount, int | float):
+        return f"of the type {type(amount).__name__}"
+    if isinstance(amount, int) and abs(amount) > _MOST_PRINTED:
+        return "a number of many digits"  # and Python refuses to print some of them
+    return str(amount) if isinstance(amount, bool | float) else f"{amount:,}"
