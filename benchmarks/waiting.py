@@ -25,14 +25,19 @@ from paceline.stores.embedded import EmbeddedServer
 RATE = 20
 
 
-def run_waiters(url: str, number: int, seconds: float) -> list[tuple[float, float]]:
+def run_waiters(
+    url: str, number: int, begin: float, seconds: float
+) -> list[tuple[float, float]]:
     """Keep *number* tasks waiting for *seconds*; return (arrived, admitted) moments."""
-    return asyncio.run(_waiters(url, number, seconds))
+    return asyncio.run(_waiters(url, number, begin, seconds))
 
 
-async def _waiters(url: str, number: int, seconds: float) -> list[tuple[float, float]]:
+async def _waiters(
+    url: str, number: int, begin: float, seconds: float
+) -> list[tuple[float, float]]:
     turns: list[tuple[float, float]] = []
-    end = time.monotonic() + seconds
+    await asyncio.sleep(begin - time.monotonic())
+    end = begin + seconds
 
     async def again(limiter: RateLimiter) -> None:
         while (arrived := time.monotonic()) < end:
@@ -55,11 +60,12 @@ def measure(url: str, processes: int, waiters: int, seconds: float) -> dict[str,
     """Run one configuration."""
     client = redis.Redis.from_url(url)
     before = calls(client)
+    begin = time.monotonic() + 2.0  # when every process has started
     shares = [
         waiters // processes + (i < waiters % processes) for i in range(processes)
     ]
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        jobs = [(url, share, seconds) for share in shares]
+        jobs = [(url, share, begin, seconds) for share in shares]
         turns = [turn for part in pool.starmap(run_waiters, jobs) for turn in part]
     turns.sort(key=lambda turn: turn[1])
     span = turns[-1][1] - turns[0][1]

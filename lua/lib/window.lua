@@ -22,8 +22,9 @@ local function window_sum(section, i)
     return tonumber(string.sub(section.body, 25 * i + 1, 25 * i + 12))
 end
 
+-- Overruns beyond all reason must not outgrow the digits.
 local function window_entry(offset, sum)
-    return string.format("%013.0f%012.0f", offset, sum)
+    return string.format("%013.0f%012.0f", offset, math.min(sum, 999999999999))
 end
 
 -- The first entry i in 1..n+1 with T >= moment.

@@ -35,7 +35,7 @@ _HOW = (
 _LONGEST_UNIT = 32
 
 _SPACE = re.compile(r"\s*")
-_DIGITS = re.compile(r"[0-9][0-9_,]*(?:\.[0-9_,]*)?")
+_DIGITS = re.compile(r"[0-9](?:[0-9_,]*[0-9])?(?:\.[0-9_,]*)?")
 # Groups of exactly three: a decimal comma must not be read as a thousand times more.
 _GROUPED = re.compile(
     r"([0-9]+|[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,3}(?:_[0-9]{3})+)(?:\.([0-9]+))?"
@@ -182,8 +182,8 @@ class _Scan:
         if word in _NO_UNITS:
             self.start, self.end = before
             return "requests"
-        if len(word) > _LONGEST_UNIT:
-            raise self.refuse(f"a unit has at most {_LONGEST_UNIT} characters")
+        if len(word) > _LONGEST_UNIT or word in _SCALES:
+            raise self.refuse("a unit is a word of at most 32 characters, not k, M, G")
         return _UNITS.get(word, word)
 
     def divider(self) -> None:

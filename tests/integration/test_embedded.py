@@ -19,7 +19,7 @@ import redis
 from paceline import ConfigError, StoreUnavailable
 from paceline.stores import _machine, _supervisor, embedded
 from paceline.stores.embedded import EmbeddedServer
-from rig import run_processes
+from rig import run_processes, servers
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="there is no embedded server for Windows"
@@ -55,6 +55,14 @@ def scratch():
     """Return a directory with a short path, for what stands in for /tmp."""
     with tempfile.TemporaryDirectory(dir="/tmp") as path:
         yield Path(path)
+
+
+@pytest.fixture
+def deep(place, scratch, monkeypatch):
+    """Return the server of a directory too deep for a socket."""
+    monkeypatch.setattr(_machine, "TEMPORARY", str(scratch))
+    with contextlib.closing(EmbeddedServer(str(place / ("x" * 100)))) as running:
+        yield running
 
 
 def client(path):
@@ -129,6 +137,40 @@ def test_threads_share_one_object(place):
         thread.join()
     server.close()
     assert sorted(numbers) == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+@pytest.mark.parametrize("program", servers(), ids=lambda program: program[0])
+def test_any_server_program_will_do(place, monkeypatch, program):
+    """
+    Each keeps its data in a directory of its own kind and major version.
+    """
+    monkeypatch.setattr(_machine, "program", lambda: program[1])
+    with contextlib.closing(EmbeddedServer(str(place))) as server:
+        assert count(server) == 1
+        assert (place / _machine.kind(program[1])).is_dir()
+
+
+def test_a_newcomer_in_the_idle_time_finds_the_same_server(place, monkeypatch):
+    """
+    While the supervisor looks for users, it keeps none of them out.
+    """
+    monkeypatch.setenv("PACELINE_EMBEDDED_IDLE", "30")
+    pids = set()
+    for _ in range(20):
+        with contextlib.closing(EmbeddedServer(str(place))) as server:
+            pids.add(server_pid(server))
+        (pid,) = pids
+        supervisor = parent_of(pid)
+        os.kill(supervisor, signal.SIGCHLD)  # wakes it: it looks now
+    os.kill(supervisor, signal.SIGTERM)
+
+
+def test_two_servers_never_share_a_directory(server):
+    """
+    The lock on the data is the server's own: its supervisor has let go of it.
+    """
+    assert count(server) == 1
+    assert not is_free(server.directory / "server.lock")
 
 
 def test_a_killed_server_comes_back_with_its_data(server):
@@ -257,33 +299,41 @@ def test_a_forked_child_is_a_user_of_its_own(place, monkeypatch):
     # The supervisor itself takes users.lock for a moment, so keep it from looking.
     monkeypatch.setenv("PACELINE_EMBEDDED_IDLE", "30")
     assert run_processes(in_a_fork, [(str(place),)]) == [(True, True, True)]
-    supervisor = parent_of(server_pid(EmbeddedServer(str(place))))
-    os.kill(supervisor, signal.SIGTERM)
+    with contextlib.closing(EmbeddedServer(str(place))) as server:
+        os.kill(parent_of(server_pid(server)), signal.SIGTERM)
 
 
-def test_deleted_files_start_anew(place, server):
+def test_a_deleted_socket_is_made_anew(place, server):
     """
-    When somebody deletes the directory, the next ensure() starts an empty server.
+    Something tidied up: the supervisor gives up its place, and the data stay.
     """
     assert count(server) == 1
     before = server_pid(server)
-    shutil.rmtree(place, ignore_errors=True)
-    wait_until(lambda: not lives(before))
-    assert count(server) == 1
-    assert not is_free(place / "users.lock")
+    (place / "socket").unlink()
+    assert count(server) == 2
+    assert not lives(before)
 
 
-def test_a_long_path_gets_a_short_socket(tmp_path, scratch, monkeypatch):
+def test_a_long_path_gets_a_short_socket(deep):
     """
     Where the address of a socket would be too long, it is kept elsewhere, as private.
     """
-    monkeypatch.setenv("PACELINE_EMBEDDED_IDLE", "0.2")
-    monkeypatch.setattr(_machine, "TEMPORARY", str(scratch))
-    with contextlib.closing(EmbeddedServer(str(tmp_path / ("x" * 100)))) as server:
-        path = Path(server.ensure())
-        assert path.parent.parent.parent == scratch
-        assert path.parent.stat().st_mode & 0o777 == LOCKED
-        assert count(server) == 1
+    path = Path(deep.ensure())
+    assert path.parent.parent.parent == Path(_machine.TEMPORARY)
+    assert path.parent.stat().st_mode & 0o777 == LOCKED
+    assert count(deep) == 1
+
+
+def test_deleted_files_start_anew(deep):
+    """
+    When somebody deletes the directory, the next ensure() starts an empty server.
+    """
+    assert count(deep) == 1
+    before = server_pid(deep)
+    shutil.rmtree(deep.directory, ignore_errors=True)
+    wait_until(lambda: not lives(before))
+    assert count(deep) == 1
+    assert not is_free(deep.directory / "users.lock")
 
 
 def test_a_directory_of_somebody_else_is_refused(place, monkeypatch):

@@ -12,7 +12,7 @@ import click
 
 from paceline._errors import PacelineError
 
-from .failure import INTERRUPTED, UNEXPECTED, missing_extra, report
+from .failure import INTERRUPTED, UNEXPECTED, USAGE, missing_extra, report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,12 +52,18 @@ class LazyGroup(click.Group):
 
 @click.group(
     cls=LazyGroup,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Data goes to stdout, talk to stderr. Each command has its own --help.",
 )
 @click.version_option(package_name="paceline", message="%(prog)s %(version)s")
-def group() -> None:
+@click.pass_context
+def group(ctx: click.Context) -> int:
     """Many processes share one API quota: no 429s, and full use of what you pay for."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        return USAGE
+    return 0
 
 
 def run(args: Sequence[str]) -> int:
@@ -81,7 +87,7 @@ def run(args: Sequence[str]) -> int:
 
 
 def _usage(error: click.ClickException, args: Sequence[str]) -> int:
-    if "--json" in args and not isinstance(error, click.exceptions.NoArgsIsHelpError):
+    if "--json" in args:
         hint = f"See `{_command(args)} --help`."
         told = PacelineError(error.format_message(), code="P510", hint=hint)
         return report(told, as_json=True, code=error.exit_code)

@@ -14,7 +14,13 @@ _DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(ms|s|min|m|)")
 _SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0}
 
 
-class Duration(click.ParamType[float]):
+if TYPE_CHECKING:
+    FloatType = click.ParamType[float]
+else:
+    FloatType = click.ParamType  # generic from click 8.2 on, and 8.1 will do
+
+
+class Duration(FloatType):
     """A time such as ``20ms``, ``1.5s`` or ``0.02``, read as seconds."""
 
     name = "duration"

@@ -89,7 +89,7 @@ def run_fleet(order: Order, work: Work, look: Callable[[], None]) -> None:
 
 
 def _start(processes: list[SpawnProcess]) -> None:
-    """Start them so that Ctrl-C, which a terminal sends to all, is the parent's only."""
+    """Start them deaf to Ctrl-C, which a terminal sends to all: the parent hears it."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         for process in processes:

@@ -184,7 +184,6 @@ class Supervisor:
     def _start(self, own: int) -> subprocess.Popen[bytes]:
         """Start the server, with an empty directory if it cannot read its data."""
         self.data.mkdir(mode=0o700, exist_ok=True)
-        self.path.unlink(missing_ok=True)  # stale: nobody serves, we hold the lock
         server = self._launch(own)
         if server is None and any(self.data.iterdir()):
             stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())

@@ -1,0 +1,48 @@
+"""What the documentation shows can be typed."""
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from paceline._parse import parse_limit
+
+ROOT = Path(__file__).parents[2]
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+STORES = re.compile(r'"(?:embedded://|redis://[^"]*)"')
+
+
+def blocks(name):
+    return BLOCK.findall((ROOT / name).read_text("utf-8"))
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/tutorial.md"])
+def test_the_examples_run_from_top_to_bottom(name, capsys):
+    """
+    The blocks of a page run one after the other, on a store in memory.
+    """
+    reply = SimpleNamespace(usage=SimpleNamespace(total_tokens=412))
+    names = {"call": lambda: reply, "store": "memory://docs-store"}
+    code = blocks(name)
+    assert len(code) > 2
+    for number, block in enumerate(code):
+        exec(STORES.sub(f'"memory://docs-{name}"', block), names)
+        assert number >= 0
+    assert "Traceback" not in capsys.readouterr().out
+
+
+def test_the_limits_of_the_reference_can_be_parsed():
+    """
+    Each text in the table of limits is one.
+    """
+    page = (ROOT / "docs/reference/limits.md").read_text("utf-8")
+    texts = [
+        text
+        for line in page.splitlines()
+        if line.startswith('| `"')
+        for text in re.findall(r'`"([^"]+)"`', line)
+    ]
+    assert len(texts) >= 8
+    for text in texts:
+        assert parse_limit(text).capacity > 0
