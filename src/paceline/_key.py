@@ -25,6 +25,9 @@ _PARTS = ("api_key", "model", "scope", "name")
 _NO_SECRET = b"paceline:1:no secret"
 _TAG_BYTES = 16
 _HIDDEN = "<hidden>"
+# How the API keys of well-known providers begin, and how long the shortest is.
+_SECRET_STARTS = ("sk-", "gsk_", "xai-", "AIza", "pplx-")
+_SECRET_LENGTH = 20
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -67,6 +70,13 @@ class Key:
                     code="P502",
                     hint="To fill it from the arguments of a call, give @limited a "
                     "KeyTemplate in place of a Key.",
+                )
+            if what != "api_key" and _is_secret(value):
+                # A scope is stored and shown. The text itself is not repeated here.
+                raise MisuseError(
+                    f"a key's {what} looks like an API key, and would be stored",
+                    code="P502",
+                    hint="Give it as Key(api_key=...): then it is hashed.",
                 )
             if type(value) is not str:
                 # An Enum member that is a str equals its text, but hashes otherwise.
@@ -169,7 +179,7 @@ class KeyTemplate:
         Raises:
             ConfigError: If a field names no parameter (P108).
         """
-        from ._template import Parameters, Unfilled  # noqa: PLC0415 -- as above
+        from ._template import Parameters, Unfilled  # noqa: PLC0415 -- see _templates
 
         templates = self._templates()
         parameters = Parameters.of(signature)
@@ -222,6 +232,10 @@ def flaw(value: object) -> str:
     return ""
 
 
+def _is_secret(text: str) -> bool:
+    return len(text) >= _SECRET_LENGTH and text.startswith(_SECRET_STARTS)
+
+
 @lru_cache(maxsize=4096)
 def _digest(secret: bytes, holder: str) -> str:
     import hmac  # noqa: PLC0415 -- 3 ms that an import of paceline can do without
@@ -231,9 +245,9 @@ def _digest(secret: bytes, holder: str) -> str:
 
 def _check_holder(what: str, api_key: object, scope: object, code: str) -> None:
     if (api_key is None) == (scope is None):
-        amount = "neither" if api_key is None else "both"
+        holders = "neither api_key nor" if api_key is None else "both api_key and"
         raise ConfigError(
-            f"a {what} has {amount} api_key and scope",
+            f"a {what} has {holders} scope",
             code=code,
             hint="Give one of them: the API key, or the name of the quota.",
         )

@@ -278,6 +278,7 @@ def _check_unit(unit: object, limit: object) -> None:
 def _period(per: float) -> str:
     if per in _PERIOD_NAMES:
         return _PERIOD_NAMES[int(per)]
-    if per < 1:
-        return f"{per * 1000:g}ms"
-    return f"{per:g}s"
+    for length, name in ((86_400, "days"), (3600, "h"), (60, "min")):
+        if per % length == 0:
+            return f"{per // length:.0f}{name}"
+    return f"{per:.12g}s" if per >= 1 else f"{per * 1000:.12g}ms"

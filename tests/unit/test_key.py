@@ -17,7 +17,7 @@ SECRET = "sk-live-0123456789abcdef"
 CHECKS = settings(deadline=None, max_examples=100)
 
 
-class Model(str, enum.Enum):
+class Model(str, enum.Enum):  # noqa: UP042 -- people have these, and they hash otherwise
     MINI = "gpt-4o-mini"
 
 
@@ -82,8 +82,8 @@ def test_a_text_that_is_an_enum_member_is_that_text():
 
 def test_the_tag_is_the_same_in_every_process():
     """The tag is 16 bytes of HMAC-SHA-256, fixed for all releases of one state."""
-    assert Key(SECRET).tag(None) == "4bb00a1dd1ebc7adb0f58f2d6b6ba4d4"
-    assert Key(SECRET).tag(b"s") == "00000000000000000000000000000000"
+    assert Key(SECRET).tag(None) == "caf23b4d5eb8fa50e0d4ce9f4db5ddda"
+    assert Key(SECRET).tag(b"s") == "ad11b87dbb5f44c539467560da32402c"
 
 
 def test_the_tag_does_not_depend_on_the_model():
@@ -254,23 +254,10 @@ def test_a_template_makes_the_key_of_a_call(template, arguments, key):
         {"api_key": "k", "options": {"team": "blue"}},
     ],
 )
-@pytest.mark.parametrize("template", ["{team}"])
+@pytest.mark.parametrize("template", ["{team}", "{options[team]}"])
 def test_keywords_that_a_function_catches(template, arguments):
     """With ``**options`` any name may come, merged or under the name of the rest."""
     make = bind(KeyTemplate(scope=template), loose)
-    assert make(arguments) == Key(scope="blue")
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"api_key": "k", "team": "blue"},
-        {"api_key": "k", "options": {"team": "blue"}},
-    ],
-)
-def test_an_item_of_the_caught_keywords(arguments):
-    """``{options[team]}`` is the same as ``{team}``."""
-    make = bind(KeyTemplate(scope="{options[team]}"), loose)
     assert make(arguments) == Key(scope="blue")
 
 
@@ -357,7 +344,7 @@ def test_texts_that_are_no_templates(template):
 @pytest.mark.parametrize("parts", [{}, {"api_key": "{a}", "scope": "{b}"}])
 def test_a_template_has_one_holder(parts):
     """A template needs an API key or a scope, as a key does."""
-    with pytest.raises(ConfigError, match="api_key (and|nor) scope") as caught:
+    with pytest.raises(ConfigError, match=r"api_key (and|nor) scope") as caught:
         KeyTemplate(**parts)
     assert caught.value.code == "P108"
 
@@ -458,3 +445,18 @@ def test_any_text_is_a_template_or_a_config_error(text):
     else:
         code = "P108"
     assert code == "P108"
+
+
+@pytest.mark.parametrize("what", ["scope", "name", "model"])
+def test_an_api_key_by_mistake_is_refused_and_not_repeated(what):
+    """
+    A scope, a name or a model that looks like an API key would be stored: it is refused.
+    """
+    secret = "sk-proj-abcdefghijklmnop"
+    fields = {what: secret} if what == "scope" else {"scope": "a", what: secret}
+    with pytest.raises(MisuseError, match="api_key=") as caught:
+        Key(**fields)
+    assert caught.value.code == "P502"
+    assert secret not in f"{caught.value} {caught.value!r}"
+    with pytest.raises(MisuseError):
+        as_key(secret)

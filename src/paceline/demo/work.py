@@ -20,6 +20,7 @@ _QUICK_SECONDS = 16.4
 # What starting one process more takes in each row, on two slow processors.
 _START_SECONDS = 0.6
 _LONGEST_ROW = 9.0
+_LONGEST_QUICK_ROW = 2.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,10 @@ def share_out(processes: int, *, quick: bool, seed: int = 1) -> Work:
     times as long as the work would take with the whole quota.
     """
     budget = _QUICK_SECONDS if quick else _LONG_SECONDS
+    longest = _LONGEST_QUICK_ROW if quick else _LONGEST_ROW
     busy = max(_BUSY_SHARE, 1 / processes)
     budget -= min(_START_SECONDS * processes, budget / 2)
-    seconds = min(_LONGEST_ROW, budget / (2.3 + busy * processes))
+    seconds = min(longest, budget / (2.3 + busy * processes))
     calls = round(REQUESTS_PER_SECOND * (1 + seconds))
     first = max(1, round(calls * busy))
     others = [0] * (processes - 1)
