@@ -48,7 +48,7 @@ for _, row in ipairs(args_rows({ "limit", "moment", "change", "epoch", "shift" }
     local limit = scope.limits[tonumber(row.limit)]
     local change, field = tonumber(row.change), limit.field
     local moment = tonumber(row.moment) + tonumber(row.shift) - field.shift
-    if row.epoch ~= field.epoch then
+    if row.epoch ~= field.epoch or limit.kind == calendar then
         moment = tonumber(row.moment)
     end
     if change > 0 or (change < 0 and row.epoch == field.epoch) then

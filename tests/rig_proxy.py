@@ -24,6 +24,10 @@ CHUNK = 1 << 16
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
+class _Reset(Exception):  # noqa: N818 -- not an error: what was asked for
+    pass
+
+
 class FaultProxy:
     """
     Listens on a free port of this machine, in a thread of its own.
@@ -111,6 +115,8 @@ class FaultProxy:
                     group.create_task(pump)
         except* (OSError, EOFError):
             pass  # one side hung up: so does the other
+        except* _Reset:
+            _reset(writer)
         finally:
             self._open.discard(writer)
             writer.close()
@@ -132,7 +138,7 @@ class FaultProxy:
             while chunk := await reader.read(CHUNK):
                 fate = judge()
                 if fate == "reset":
-                    raise EOFError
+                    raise _Reset
                 if fate != "drop":
                     late = self.delay / 2 if self.mode == "latency" else 0.0
                     queue.put_nowait((self._loop.time() + late, chunk))

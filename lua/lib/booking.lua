@@ -32,7 +32,7 @@ local function booking_hold(scope, request, act, why)
             local limit = scope.limits[charge.index]
             if charge.cost > 0 and limit.kind == calendar then
                 local later = limit.kind.earliest(limit, moment, charge.cost)
-                if later > moment or not calendar.holds(limit, later) then
+                if later > moment then
                     why = charge.index
                 end
                 moment = later
@@ -42,15 +42,13 @@ local function booking_hold(scope, request, act, why)
     return moment, why
 end
 
--- Too many entries to book one more ahead: the moment to ask again, if any.
-local function booking_full(scope, request)
+-- What a limit's memory cannot hold so far ahead: the moment to ask again, if any.
+local function booking_full(scope, request, act)
     for _, charge in ipairs(request.charges) do
         local limit = scope.limits[charge.index]
-        if charge.cost > 0 and limit.kind == window then
-            local moment = window.full(limit)
-            if moment then
-                return moment, charge.index
-            end
+        local moment = charge.cost > 0 and limit.kind.full(limit, act, charge.cost)
+        if moment then
+            return moment, charge.index
         end
     end
 end
@@ -84,7 +82,7 @@ local function booking_decide(scope, request, guard, answers)
         elseif act - scope.now <= request.max_wait then
             local free, limit
             if act > scope.now then
-                free, limit = booking_full(scope, request)
+                free, limit = booking_full(scope, request, act)
             end
             if free then
                 act, why = free, limit
@@ -95,7 +93,7 @@ local function booking_decide(scope, request, guard, answers)
         end
     end
     answers[#answers + 1] = code
-    answers[#answers + 1] = act - scope.now
+    answers[#answers + 1] = math.min(SCOPE_MOST, act - scope.now)
     answers[#answers + 1] = why
     for _, charge in ipairs(request.charges) do
         scope_status(scope, scope.limits[charge.index], answers)

@@ -49,7 +49,7 @@ function bucket.earliest(limit, now, cost)
 end
 
 function bucket.full()
-    return nil
+    return nil -- one number holds any number of bookings
 end
 
 function bucket.book(limit, moment, cost)

@@ -37,6 +37,9 @@ function calendar.open(limit, now)
     if not body or now >= section.next_stop then
         section.start, section.stop, section.count = limit.p1, limit.p2, 0
         section.next_stop, section.next_count = limit.p3, 0
+    elseif now < section.start then
+        -- The clock stepped back over the boundary: what was counted stays counted.
+        section.start, section.stop, section.next_stop = limit.p1, limit.p2, limit.p3
     elseif now >= section.stop then
         section.start, section.stop, section.count =
             section.stop, section.next_stop, section.next_count
@@ -57,9 +60,9 @@ function calendar.earliest(limit, from, cost)
     return math.max(from, section.next_stop)
 end
 
--- Bookings reach no further than the next period.
-function calendar.holds(limit, moment)
-    return moment < limit.section.next_stop
+-- Bookings reach no further than the next period: the moment when they do, if later.
+function calendar.full(limit, act)
+    return act >= limit.section.next_stop and limit.section.stop or nil
 end
 
 function calendar.settle(limit, _, moment, change)

@@ -1,7 +1,7 @@
 -- One field of the hash holds every limit of one account (a model, or what all models
 -- of a key share) in one value of fixed-width decimals:
 --
---   epoch 20   seq 13   last 16   shift 13   cool 16      then per limit:
+--   epoch 20   seq 13   last 16   shift 16   cool 16      then per limit:
 --   tag length 2   body length 6   at 16   tag   body
 --
 -- epoch  names this life of the field: the moment it was created and a random number
@@ -14,7 +14,7 @@
 -- A limit that this client does not know is copied as it is: policies and releases
 -- share a field without losing each other's history.
 
-local FIELD_HEAD = 78
+local FIELD_HEAD = 81
 
 local function field_decode(name, value, now, nonce)
     local field = { name = name, sections = {}, order = {}, now = now }
@@ -27,8 +27,8 @@ local function field_decode(name, value, now, nonce)
     field.epoch = string.sub(value, 1, 20)
     field.seq = tonumber(string.sub(value, 21, 33))
     field.last = tonumber(string.sub(value, 34, 49))
-    field.shift = tonumber(string.sub(value, 50, 62))
-    field.cool = tonumber(string.sub(value, 63, 78))
+    field.shift = tonumber(string.sub(value, 50, 65))
+    field.cool = tonumber(string.sub(value, 66, 81))
     local from = FIELD_HEAD + 1
     while from <= #value do
         local tag_end = from + 23 + tonumber(string.sub(value, from, from + 1))
@@ -80,7 +80,7 @@ local function field_encode(field)
     local parts = {
         field.epoch,
         string.format(
-            "%013.0f%016.0f%013.0f%016.0f",
+            "%013.0f%016.0f%016.0f%016.0f",
             field.seq,
             field.last,
             field.shift,

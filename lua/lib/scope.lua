@@ -7,6 +7,10 @@ local SCOPE_KINDS = { w = window, b = bucket, d = calendar }
 -- Rounding a TTL up, and a client's clock that a test drives, both want some slack.
 local SCOPE_SLACK_MS = 1000
 
+-- What a server takes for a TTL, and what survives the way from a number of Lua's to an
+-- integer: the debt of a bucket may take longer than that to drain.
+local SCOPE_MOST = 1000000000000000
+
 local function scope_open(now, nonce)
     local scope = { now = now, fields = {}, limits = {} }
     local names = args_rows({ "field" })
@@ -69,7 +73,7 @@ local function scope_save(scope, display)
     if #pairs_out == 0 then
         return
     end
-    local ttl = math.ceil(scope_life(scope) / 1000) + SCOPE_SLACK_MS
+    local ttl = math.min(SCOPE_MOST, math.ceil(scope_life(scope) / 1000)) + SCOPE_SLACK_MS
     local late = redis.call("PTTL", KEYS[1]) < ttl
     redis.call("HSET", KEYS[1], unpack(pairs_out))
     if late then
@@ -88,5 +92,5 @@ end
 
 local function scope_status(scope, limit, reply)
     reply[#reply + 1] = limit.kind.remaining(limit, scope.now)
-    reply[#reply + 1] = limit.kind.reset(limit, scope.now)
+    reply[#reply + 1] = math.min(SCOPE_MOST, limit.kind.reset(limit, scope.now))
 end

@@ -14,6 +14,10 @@
 
 local window = {}
 
+-- So many capacities may be booked ahead beyond the one in use; at the largest capacity
+-- the sums then still fit their digits.
+local WINDOW_AHEAD = 5
+
 local function window_time(section, i)
     return section.at + tonumber(string.sub(section.body, 25 * i - 12, 25 * i))
 end
@@ -63,7 +67,7 @@ function window.open(limit, now)
         section.body = string.sub(section.body, 25 * live - 24)
         section.n = section.n - live + 1
     end
-    if now - section.at > 4000000000000 or window_sum(section, section.n) > 500000000000 then
+    if now - section.at > 4000000000000 or window_sum(section, section.n) > 400000000000 then
         window_rebase(section, now - limit.p1)
     end
 end
@@ -92,10 +96,12 @@ function window.earliest(limit, now, cost)
     return window_time(section, window_reach(section, free)) + limit.p1
 end
 
--- When a booking ahead must wait for memory: the moment the oldest entry leaves.
-function window.full(limit)
+-- When a booking ahead must wait for memory, of entries or of digits: the moment when
+-- the oldest entry leaves.
+function window.full(limit, _, cost)
     local section = limit.section
-    if section.n >= limit.p3 then
+    local sum = window_sum(section, section.n) - window_sum(section, 0) + cost
+    if section.n >= limit.p3 or sum > WINDOW_AHEAD * limit.capacity then
         return window_time(section, 1) + limit.p1
     end
 end

@@ -38,9 +38,10 @@ async def _perform(effect: Effect, store: AsyncStore) -> Any:
         return time.monotonic()
     if isinstance(effect, Sleep):
         return await asyncio.sleep(effect.seconds)
+    asked = time.monotonic()
     if not effect.ordered:
-        return await store.call(effect)
+        return await store.call(effect, asked)
     async with store.queue(effect.key):
         if effect.needless is not None and effect.needless():
             return None
-        return await store.call(effect)
+        return await store.call(effect, asked)

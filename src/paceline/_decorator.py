@@ -121,6 +121,7 @@ class _Reserve:
 
     def note(self, reservation: Reservation, result: object) -> None:
         """Let the user's function read the true cost off a result."""
+        reservation.keep_result()
         if self._terms.settle is not None:
             cost = self._terms.settle(result)
             if cost is not None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LONGEST_GUARD = 60.0
+_MOST_SECONDS = 1e15  # beyond it a clock's seconds have no fractions left
 
 
 class Engine:
@@ -48,7 +49,7 @@ class Engine:
         connect, call = (seconds("a timeout of the store", t, 3600.0) for t in timeouts)
         if not connect or not call:
             raise ConfigError("a timeout of the store is 0", code="P111")
-        self._secret = secret.encode() if isinstance(secret, str) else secret
+        self._secret = _secret(secret)
         self._store: Store = open_store(
             store, connect_timeout=connect, call_timeout=call
         )
@@ -170,13 +171,33 @@ def in_event_loop() -> bool:
 
 def seconds(what: str, value: object, most: float = float("inf")) -> float:
     number = value if isinstance(value, int | float) else -1
-    if isinstance(value, bool) or not 0 <= number <= most:  # also refuses NaN
-        raise ConfigError(
-            f"{what} is {value!r}",
-            code="P111",
-            hint="Give seconds, 0 or more; timeout=None waits as long as it takes.",
-        )
+    if isinstance(value, bool) or not 0 <= number <= min(most, _MOST_SECONDS):
+        shown = value if isinstance(value, float) else type(value).__name__
+        if isinstance(value, int) and abs(value) < _MOST_SECONDS:
+            shown = value
+        bound = f" up to {most:g}" if most < _MOST_SECONDS else " or more"
+        hint = f"Give seconds, 0{bound}."
+        if what == "timeout":
+            hint = "Give seconds, 0 or more; timeout=None waits as long as it takes."
+        raise ConfigError(f"{what} is {shown}", code="P111", hint=hint)
     return float(number)
+
+
+def _secret(given: object) -> bytes | None:
+    if given is None:
+        return None
+    try:
+        secret = given.encode() if isinstance(given, str) else given
+    except UnicodeEncodeError:
+        secret = b""
+    if not isinstance(secret, bytes) or not secret:
+        # An unset variable of the environment must not mean "no secret".
+        raise ConfigError(
+            "secret is empty, or neither text nor bytes",
+            code="P111",
+            hint="Give the same secret to every process, or leave it out.",
+        )
+    return secret
 
 
 def _nonce() -> int:

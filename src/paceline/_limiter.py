@@ -254,7 +254,7 @@ class RateLimiter:
         return _plans.cool_down(engine.desk, *engine.lookup(key), seconds)
 
     def close(self) -> None:
-        """Close the connections. Waiting calls of other threads end with an error."""
+        """Close the connections. New calls raise; a booked turn still comes."""
         self._engine.close()
 
     async def aclose(self) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from difflib import get_close_matches
-from operator import index
 from typing import TYPE_CHECKING, Self
 
-from ._errors import CostError, MisuseError, StoreError
-from ._limits import MOST_BUCKET
+from ._errors import MisuseError, StoreError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -18,6 +16,8 @@ if TYPE_CHECKING:
     from ._plans import Granted
     from ._rules import Cost, Policy
     from ._wire import Booking, Scope
+
+_log = logging.getLogger("paceline")
 
 
 class Permit:
@@ -109,7 +109,7 @@ class Permit:
                 self._policy.limits, self._booking.posts, strict=True
             )
         }
-        booked.update(_units(cost, self._policy))
+        booked.update(self._policy.spent(cost))
         return tuple(booked[limit.unit] for limit in self._policy.limits)
 
     def _claim(self) -> bool:
@@ -124,32 +124,14 @@ class Permit:
             self._posted = False
 
 
-def _units(cost: Cost, policy: Policy) -> dict[str, int]:
-    given = {"requests": cost} if isinstance(cost, int) else dict(cost)
-    units = {}
-    for unit, amount in given.items():
-        if unit not in policy.units and unit != "requests":
-            close = get_close_matches(unit, policy.units, 1)
-            hint = f"Did you mean {close[0]!r}?" if close else ""
-            known = ", ".join(sorted(policy.units))
-            raise CostError(f"no limit counts {unit!r}, only {known}", hint=hint)
-        try:
-            units[unit] = index(amount)
-        except TypeError:
-            hint = "Give a whole number of units."
-            raise CostError(f"a true cost of {amount!r} {unit}", hint=hint) from None
-        if isinstance(amount, bool) or not 0 <= units[unit] <= MOST_BUCKET:
-            hint = f"Give a whole number from 0 to {MOST_BUCKET:,}."
-            raise CostError(f"a true cost of {amount!r} {unit}", hint=hint)
-    return units
-
-
 class Reservation:
     """
     A call whose cost is an estimate: acquired on entering a block, posted on leaving.
 
     Works with ``with`` and ``async with``. Without settle or cancel the estimate stays,
-    also when the block raises: the call may have been made.
+    also when the block raises: the call may have been made. If the store cannot be
+    reached when the block is left, StoreError is raised; a block's own exception goes
+    before it.
     """
 
     def __init__(
@@ -160,6 +142,15 @@ class Reservation:
         self._permit: Permit | None = None
         self._note: Cost | None = None
         self._entered = False
+        self._quiet = False
+
+    def keep_result(self) -> None:
+        """
+        Let a posting that fails be logged, not raised: there is a result to return.
+
+        The estimate then stays charged.
+        """
+        self._quiet = True
 
     @property
     def waited(self) -> float:
@@ -189,7 +180,7 @@ class Reservation:
         Raises:
             CostError: If a unit is unknown or not a whole number (P302).
         """
-        _units(cost, self.permit.policy)
+        self.permit.policy.spent(cost)
         self._note = cost
 
     def cancel(self) -> None:
@@ -218,7 +209,10 @@ class Reservation:
         trace: TracebackType | None,
     ) -> None:
         if self._note is not None:
-            self.permit.settle(self._note)
+            try:
+                self.permit.settle(self._note)
+            except StoreError as failure:
+                self._not_posted(failure, error)
 
     async def __aenter__(self) -> Self:
         self._enter()
@@ -232,4 +226,13 @@ class Reservation:
         trace: TracebackType | None,
     ) -> None:
         if self._note is not None:
-            await self.permit.settle_async(self._note)
+            try:
+                await self.permit.settle_async(self._note)
+            except StoreError as failure:
+                self._not_posted(failure, error)
+
+    def _not_posted(self, failure: StoreError, error: BaseException | None) -> None:
+        # What the block raised, or what the call returned, matters more to its caller.
+        if error is None and not self._quiet:
+            raise failure
+        _log.warning("a true cost was not posted, the estimate stays: %s", failure)

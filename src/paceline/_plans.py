@@ -32,6 +32,9 @@ _HEARSAY = 1.1
 # give up a turn, a slow one is.
 _LAG = 0.01
 
+_FURTHEST = _wire.FURTHEST_US / SECOND_US
+_NAP = 86_400.0  # no clock of a platform sleeps for years
+
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
@@ -54,10 +57,9 @@ class Desk:
     What all calls of one limiter share.
 
     Attributes:
-        nonce: Returns a random number, 0 to 9999.
-        day_us: The server's clock at the last reply, for calendars. 0 at first.
-        heard: Per account: when it was last heard of, and until when it cools down,
-            both on the driver's clock.
+        nonce: Returns a random number.
+        day_us: The server's clock at the last reply, for calendars.
+        heard: Per account: when it was last heard of and until when it cools down.
     """
 
     nonce: Callable[[], int]
@@ -92,7 +94,6 @@ _UNHEARD = (-inf, 0.0)
 class Granted:
     """A permit that may be used now, and how many seconds it waited."""
 
-    answer: Answer
     booking: Booking
     waited: float
 
@@ -113,10 +114,10 @@ def ask(desk: Desk, encode: Callable[[Clock], Call]) -> Plan[Reply]:
 
 def _other_day(desk: Desk, reply: Reply) -> bool:
     try:
-        desk.day_us = int(reply[1])
-        return int(reply[0]) == OTHER_DAY
+        kind, desk.day_us = int(reply[0]), int(reply[1])
     except (TypeError, ValueError, IndexError):
         return False  # the decoder says what is wrong with it
+    return kind == OTHER_DAY
 
 
 def decide(
@@ -172,15 +173,14 @@ def acquire(
     Args:
         timeout: Seconds in all, the store's time included. None means no bound.
 
-    Raises:
-        RateLimitExceeded: As soon as it is known that the turn comes too late.
+    Raises RateLimitExceeded as soon as it is known that the turn comes too late.
     """
     start = yield Now()
     end = inf if timeout is None else start + timeout
     now = start
     while True:
         left = max(0.0, end - now)
-        wait_us = _wire.FURTHEST_US if left == inf else int(left * SECOND_US)
+        wait_us = int(min(left, _FURTHEST) * SECOND_US)
         answer = yield from decide(desk, scope, policy, charges, wait_us)
         now = yield Now()
         wait = answer.wait_us / SECOND_US
@@ -188,9 +188,9 @@ def acquire(
             if now + wait > end or left <= 0:
                 raise _too_late(scope, policy, answer.decision, timeout)
             # A hint, not a booking: the pause is the server's word.
-            yield Sleep(wait)
+            yield Sleep(min(wait, _NAP))
         elif wait == 0:
-            return Granted(answer, answer.booking, now - start)
+            return Granted(answer.booking, now - start)
         elif now + wait > end + _LAG:
             # The answer took so long that the booked turn is too late.
             yield from cancel(desk, scope, policy, answer.booking)
@@ -199,7 +199,7 @@ def acquire(
             went = yield from _take_turn(desk, scope, policy, answer.booking, wait)
             if went:
                 now = yield Now()
-                return Granted(answer, answer.booking, now - start)
+                return Granted(answer.booking, now - start)
         now = yield Now()
 
 

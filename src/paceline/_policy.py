@@ -8,7 +8,7 @@ from operator import index
 from typing import TypeAlias
 
 from ._errors import CostError, CostTooLarge
-from ._limits import Limit
+from ._limits import MOST_BUCKET, MOST_WINDOW, Limit, TokenBucket
 from ._suggest import closest, listed, shown
 
 Cost: TypeAlias = int | Mapping[str, int]
@@ -91,6 +91,35 @@ class Policy:
         elif type(cost) is int and 0 <= cost <= self._most:
             return (cost,) * len(self._meters)
         return self._charge_with_care(cost)
+
+    def spent(self, cost: Cost) -> dict[str, int]:
+        """
+        Return a true cost by unit. Units that it does not name are left out.
+
+        It may be above a limit's capacity: what was used was used.
+
+        Raises:
+            CostError: If a unit is unknown, or is no whole number in range (P302).
+        """
+        given = cost if isinstance(cost, Mapping) else {"requests": cost}
+        known = sorted(self.units | {"requests"})
+        if unknown := [unit for unit in given if unit not in known]:
+            near = closest(str(unknown[0]), known)
+            hint = f'Did you mean "{near}"? ' if near else ""
+            raise CostError(
+                f"the true cost has {listed(unknown)}, which no limit counts",
+                hint=f"{hint}The limits count {listed(sorted(self.units))}.",
+            )
+        units = {unit: _whole(unit, amount) for unit, amount in given.items()}
+        for limit in self.limits:
+            bucket = isinstance(limit, TokenBucket)
+            most = MOST_BUCKET if bucket else MOST_WINDOW
+            if units.get(limit.unit, 0) > most:
+                raise CostError(
+                    f"the true cost in {limit.unit} is {_number(units[limit.unit])}",
+                    hint=f"Give a whole number of units, up to {most:,}.",
+                )
+        return units
 
     def _charge_with_care(self, cost: Cost) -> tuple[int, ...]:
         given = {"requests": 1}

@@ -37,9 +37,10 @@ def _perform(effect: Effect, store: SyncStore) -> Any:
         return time.monotonic()
     if isinstance(effect, Sleep):
         return time.sleep(effect.seconds)
+    asked = time.monotonic()
     if not effect.ordered:
-        return store.call(effect)
+        return store.call(effect, asked)
     with store.queue(effect.key):
         if effect.needless is not None and effect.needless():
             return None
-        return store.call(effect)
+        return store.call(effect, asked)

@@ -130,7 +130,8 @@ def grace_us(limit: Limit) -> int:
     window = limit.per_us
     if not isinstance(limit, SlidingWindow):
         window = window * limit.capacity // limit.rate
-    return min(100_000, max(1_000, window // 200))
+    # Never so long that a tiny bucket would spend its time in graces.
+    return min(100_000, max(1_000, window // 200), window // 20)
 
 
 def encode_acquire(scope: Scope, requests: Sequence[Request], clock: Clock) -> Call:
@@ -224,7 +225,7 @@ def place(policy: Policy, limit: Limit) -> tuple[str, str]:
 
 def _parameters(limit: Limit, day_us: int) -> tuple[int, int, int]:
     if isinstance(limit, SlidingWindow):
-        # Waiters may book eight windows ahead before they must ask again.
+        # Waiters may fill eight windows' entries before they must ask again.
         return limit.per_us, -(-limit.per_us // limit.slots), 8 * limit.slots
     if isinstance(limit, CalendarWindow):
         return boundaries(limit.period, limit.tz, day_us)

@@ -157,7 +157,7 @@ def test_a_bad_settlement_loses_nothing(verbs):
     A misspelt unit is refused with a suggestion, and the permit can still be settled.
     """
     permit = verbs.acquire(KEY, {"tokens": 500})
-    with pytest.raises(CostError, match="Did you mean 'tokens'"):
+    with pytest.raises(CostError, match='Did you mean "tokens"'):
         verbs.post(permit, "settle", {"token": 100})
     with pytest.raises(CostError):
         verbs.post(permit, "settle", {"tokens": 1.5})

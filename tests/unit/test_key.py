@@ -450,7 +450,7 @@ def test_any_text_is_a_template_or_a_config_error(text):
 @pytest.mark.parametrize("what", ["scope", "name", "model"])
 def test_an_api_key_by_mistake_is_refused_and_not_repeated(what):
     """
-    A scope, a name or a model that looks like an API key would be stored: it is refused.
+    A scope, name or model that looks like an API key would be stored: refused.
     """
     secret = "sk-proj-abcdefghijklmnop"
     fields = {what: secret} if what == "scope" else {"scope": "a", what: secret}

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 class SyncStore(Protocol):
     """Calls scripts and blocks until they answer."""
 
-    def call(self, call: Call) -> Any:
+    def call(self, call: Call, asked: float) -> Any:
         """
-        Call a script.
+        Call a script for somebody who asked at a moment of the monotonic clock.
+
+        Who asked before the store was found gone fails with that finding: callers who
+        queued meanwhile do not time out one after another.
 
         Raises:
             StoreError: If the store refused, or (StoreUnavailable) was not there.
@@ -38,9 +41,11 @@ class AsyncStore(Protocol):
     the reply is then the ``reply`` attribute of the CancelledError.
     """
 
-    def call(self, call: Call) -> Awaitable[Any]:
+    def call(self, call: Call, asked: float) -> Awaitable[Any]:
         """
-        Call a script.
+        Call a script for somebody who asked at a moment of the monotonic clock.
+
+        As of :meth:`SyncStore.call`.
 
         Raises:
             StoreError: If the store refused, or (StoreUnavailable) was not there.

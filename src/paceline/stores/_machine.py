@@ -36,7 +36,7 @@ ALTERNATIVES = (
 def _refused(path: Path, why: str) -> ConfigError:
     return ConfigError(
         f"the embedded server cannot keep its files in {path}: {why}",
-        code="P111",
+        code="P106",
         hint="Give a directory that only you can enter: embedded:///path/to/directory, "
         "or $PACELINE_EMBEDDED_DIR.",
     )

@@ -70,7 +70,7 @@ def _unknown(target: str, scheme: str) -> ConfigError:
     if "://" not in target:
         # It may be a password by mistake: say no more of it than that it is no URL.
         return ConfigError("the store is not a URL", code="P106", hint=_CHOICES)
-    close = get_close_matches(scheme, known, 1)
+    close = get_close_matches(scheme, known, 1) if scheme not in known else []
     hint = f'Did you mean "{close[0]}://"?' if close else _CHOICES
     if not scheme.isalnum() and "+" not in scheme:
         return ConfigError("the store is not a URL", code="P106", hint=_CHOICES)

@@ -25,6 +25,7 @@ _PAIRS: dict[type[Any], type[Any]] = {
 }
 # Settings of one client that would disturb another one made from them.
 _PERSONAL = frozenset({
+    "max_connections", "timeout",
     "retry", "retry_on_error", "retry_on_timeout", "parser_class", "protocol",
     "decode_responses", "encoding", "encoding_errors", "driver_info", "lib_name",
     "lib_version", "event_dispatcher", "redis_connect_func", "command_packer",
@@ -89,18 +90,23 @@ class UrlSource:
         self._timeouts = (connect_timeout, call_timeout)
         self._server = server
         self._options: dict[str, Any] = {}
+        self._class: Any = blocking.Connection
         if server is None:
+            parse: Any = blocking.parse_url  # untyped in redis-py
             try:
-                parse: Any = blocking.parse_url  # untyped in redis-py
                 self._options = dict(parse(url))
-            except ValueError as error:
+                self._class = self._options.pop("connection_class", self._class)
+                self._options.pop("max_connections", None)
+                # Made, never connected: an unknown option is told here, not later.
+                self._class(**self._options, **settings(*self._timeouts, Retry))
+            except (ValueError, TypeError):
                 # The client's text may quote the URL, and that a password.
                 raise ConfigError(
                     "the store's URL makes no sense",
                     code="P106",
-                    hint="Write redis://[user:password@]host:port/database.",
-                ) from (None if "@" in url else error)
-        self._class = self._options.pop("connection_class", blocking.Connection)
+                    hint="Write redis://[user:password@]host:port/database; options "
+                    "after a ? are those of redis-py's connections, timeouts are ours.",
+                ) from None
 
     @property
     def where(self) -> str:
@@ -146,11 +152,13 @@ class ClientSource:
     ) -> None:
         pool = getattr(client, "connection_pool", None)
         kind = getattr(pool, "connection_class", None)
-        if not isinstance(kind, type) or isinstance(client, redis.RedisCluster):
+        ours = (blocking.AbstractConnection, aio.AbstractConnection)
+        if not isinstance(kind, type) or not issubclass(kind, ours):
             raise ConfigError(
                 f"a {type(client).__name__} is no store that can be used here",
                 code="P106",
-                hint="Give a URL, or a redis.Redis or redis.asyncio.Redis client.",
+                hint="Give a URL (valkey:// too), or a redis.Redis or "
+                "redis.asyncio.Redis client.",
             )
         self._timeouts = (connect_timeout, call_timeout)
         self._class: type[Any] = kind

@@ -17,6 +17,7 @@ FAILURES = (
     client.RedisError,
     client.RedisClusterException,
     OSError,
+    UnicodeError,  # of a host name that no resolver takes
 )
 
 _DENIED = ("NOPERM", "ACL failure", "The user executing the script")
@@ -130,7 +131,7 @@ _RULES = (
         _busy,
     ),
     ((client.TimeoutError, TimeoutError), _slow),
-    ((client.ConnectionError, OSError), _gone),
+    ((client.ConnectionError, OSError, UnicodeError), _gone),
 )
 
 
@@ -144,7 +145,7 @@ def _reason(error: BaseException) -> str:
     while cause is not None:
         if isinstance(cause, ConnectionRefusedError):
             return "connection refused"
-        if isinstance(cause, socket.gaierror):
+        if isinstance(cause, socket.gaierror | UnicodeError):
             return "unknown host"
         if isinstance(cause, FileNotFoundError):
             return "no such socket"

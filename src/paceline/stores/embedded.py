@@ -60,7 +60,7 @@ class EmbeddedServer:
 
     Raises:
         ConfigError: If there is no embedded server for this platform (P110), or the
-            directory cannot be used or be kept private (P111).
+            directory cannot be used or be kept private (P106).
     """
 
     def __init__(self, directory: str | None = None) -> None:
@@ -102,9 +102,9 @@ class EmbeddedServer:
             raise self._unavailable("another thread is still starting it")
         try:
             self._join(timeout)
-            if not self._serving():
+            if not self._serving(end):
                 with self._starting(end - time.monotonic()):
-                    if not self._serving():
+                    if not self._serving(end):
                         self._spawn(end)
         except OSError as error:
             raise self._unavailable(str(error)) from error
@@ -138,9 +138,10 @@ class EmbeddedServer:
         _machine.private(self.directory)
         self._users = _supervisor.lock(path, fcntl.LOCK_SH, timeout)
 
-    def _serving(self) -> bool:
+    def _serving(self, end: float) -> bool:
         """Return whether a server answers and somebody watches over it."""
-        if _supervisor.state(self._path) != "up":
+        patience = min(max(end - time.monotonic(), 0.01), 1.0)
+        if _supervisor.state(self._path, patience) != "up":
             return False
         watched = self.directory / "supervisor.lock"
         try:

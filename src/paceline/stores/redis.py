@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from redis.exceptions import ConnectionError as RedisConnectionError, NoScriptError
 
+from .._errors import StoreError, StoreUnavailable
 from .._script import load
 from ._sources import ClientSource, Source, UrlSource
 from ._translate import FAILURES, translate
@@ -44,7 +45,7 @@ class RedisStore:
     def _forget(self) -> None:
         self._pid = os.getpid()
         self._blocking: SyncRedis | None = None
-        self._loops: WeakKeyDictionary[Any, AsyncRedis] = WeakKeyDictionary()
+        self._loops: dict[asyncio.AbstractEventLoop, AsyncRedis] = {}
 
     def _here(self) -> None:
         # A fork inherits sockets and locks that belong to its parent.
@@ -66,14 +67,21 @@ class RedisStore:
         loop = asyncio.get_running_loop()
         with self._lock:
             if loop not in self._loops:
+                self._forget_closed_loops()
                 self._loops[loop] = AsyncRedis(self._source)
             return self._loops[loop]
+
+    def _forget_closed_loops(self) -> None:
+        # A store refers to its loop, so that no loop would ever be let go by itself.
+        for loop in [each for each in self._loops if each.is_closed()]:
+            self._loops.pop(loop).abandon()
 
     def close(self) -> None:
         """Close the connections of the blocking store."""
         self._here()
         with self._lock:
             blocking, self._blocking = self._blocking, None
+            self._forget_closed_loops()
         if blocking is not None:
             blocking.client.connection_pool.disconnect()
         if not self._loops:
@@ -89,11 +97,33 @@ class RedisStore:
         self.close()
 
 
+class Outage:
+    """When the store was last found gone, and how that was said."""
+
+    def __init__(self) -> None:
+        self._at = float("-inf")
+        self._finding: StoreError | None = None
+
+    def note(self, error: BaseException, where: str) -> StoreError:
+        """Return the error for a failure; remember it if the store was not there."""
+        finding = translate(error, where)
+        if isinstance(finding, StoreUnavailable):
+            self._at, self._finding = time.monotonic(), finding
+        return finding
+
+    def check(self, asked: float) -> None:
+        """Fail whoever asked before the store was found gone."""
+        found = self._finding
+        if found is not None and asked < self._at:
+            raise type(found)(found.message, code=found.code, hint=found.hint)
+
+
 class SyncRedis:
     """Calls scripts and blocks until they answer."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        self._outage = Outage()
         self._queues = [threading.Lock() for _ in range(_QUEUES)]
         self._places = threading.BoundedSemaphore(CONNECTIONS)
         self.client: Any = source.sync_client()
@@ -102,18 +132,19 @@ class SyncRedis:
         """Return the lock that keeps this process's callers of a key in order."""
         return self._queues[hash(key) % _QUEUES]
 
-    def call(self, call: Call) -> Any:
+    def call(self, call: Call, asked: float) -> Any:
         """Call a script."""
         with self._places:
+            self._outage.check(asked)
             try:
                 return self._send(call)
             except FAILURES as error:
                 if not (_never_sent(error) and self._source.heal()):
-                    raise translate(error, self._source.where) from error
+                    raise self._outage.note(error, self._source.where) from error
             try:
                 return self._send(call)
             except FAILURES as error:
-                raise translate(error, self._source.where) from error
+                raise self._outage.note(error, self._source.where) from error
 
     def _send(self, call: Call) -> Any:
         script = load(call.script)
@@ -131,6 +162,7 @@ class AsyncRedis:
         self._source = source
         self._queues = [asyncio.Lock() for _ in range(_QUEUES)]
         self._places = asyncio.Semaphore(CONNECTIONS)
+        self._outage = Outage()
         self._client: Any = None
         self._opening = asyncio.Lock()
 
@@ -138,17 +170,38 @@ class AsyncRedis:
         """Return the lock that keeps this loop's callers of a key in order."""
         return self._queues[hash(key) % _QUEUES]
 
-    async def call(self, call: Call) -> Any:
+    async def call(self, call: Call, asked: float) -> Any:
         """Call a script; see it finished even if the caller is cancelled meanwhile."""
+        task = asyncio.ensure_future(self._placed(call, asked))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            reply = await _finish(task)
+            if reply is not None:
+                error.reply = reply  # type: ignore[attr-defined]  # read by the plan
+            raise
+
+    async def _placed(self, call: Call, asked: float) -> Any:
         async with self._places:
-            task = asyncio.ensure_future(self._healed(call))
-            try:
-                return await asyncio.shield(task)
-            except asyncio.CancelledError as error:
-                reply = await _finish(task)
-                if reply is not None:
-                    error.reply = reply  # type: ignore[attr-defined]  # read by the plan
-                raise
+            self._outage.check(asked)
+            return await self._healed(call)
+
+    def abandon(self) -> None:
+        """Close the sockets of a loop that is closed: it can do nothing any more."""
+        pool = getattr(self._client, "connection_pool", None)
+        for connection in (
+            *getattr(pool, "_available_connections", ()),
+            *getattr(pool, "_in_use_connections", ()),
+        ):
+            writer: Any = getattr(connection, "_writer", None)
+            # Private parts, at the end of a life: no public way leads to a socket of a
+            # closed loop. fakeredis has none of them.
+            with suppress(Exception):
+                transport = writer.transport
+                transport._sock.close()  # noqa: SLF001 -- see above
+                transport._sock = None  # noqa: SLF001
+                transport._closing = True  # noqa: SLF001
+                connection._reader = connection._writer = None  # noqa: SLF001
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -161,11 +214,11 @@ class AsyncRedis:
         except FAILURES as error:
             heal = _never_sent(error) and await asyncio.to_thread(self._source.heal)
             if not heal:
-                raise translate(error, self._source.where) from error
+                raise self._outage.note(error, self._source.where) from error
         try:
             return await self._send(call)
         except FAILURES as error:
-            raise translate(error, self._source.where) from error
+            raise self._outage.note(error, self._source.where) from error
 
     async def _send(self, call: Call) -> Any:
         if self._client is None:
