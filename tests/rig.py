@@ -150,5 +150,6 @@ def run_processes(work, jobs, timeout=60):
         results.close()
         results.join_thread()
     failures = [failure for _, _, failure in answers if failure]
-    assert not failures
+    if failures:
+        raise AssertionError(failures)
     return [answer for _, answer, _ in answers]

@@ -25,7 +25,7 @@ LIMITS = {
 def hammer(url, kind, seconds):
     """Ask as fast as possible; return (began, ended) of each admitted call."""
     admitted = []
-    with RateLimiter(url, limits=LIMITS[kind]) as limiter:
+    with RateLimiter(url, limits=LIMITS[kind], call_timeout=5) as limiter:
         end = time.monotonic() + seconds
         while (began := time.monotonic()) < end:
             if limiter.try_acquire("hot"):
@@ -36,7 +36,7 @@ def hammer(url, kind, seconds):
 def hammer_async(url, kind, seconds):
     async def run():
         admitted = []
-        async with RateLimiter(url, limits=LIMITS[kind]) as limiter:
+        async with RateLimiter(url, limits=LIMITS[kind], call_timeout=5) as limiter:
             end = time.monotonic() + seconds
 
             async def ask():

@@ -28,7 +28,9 @@ async def waiters(url, number, seconds):
             await limiter.acquire_async("hot", timeout=None)
             turns.append((arrived, time.monotonic()))
 
-    async with RateLimiter(url, limits=SlidingWindow(RATE, 1.0)) as limiter:
+    async with RateLimiter(
+        url, limits=SlidingWindow(RATE, 1.0), call_timeout=5
+    ) as limiter:
         await asyncio.gather(*(wait_again(limiter) for _ in range(number)))
     return turns
 
