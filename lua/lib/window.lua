@@ -31,18 +31,23 @@ local function window_entry(offset, sum)
     return string.format("%013.0f%012.0f", offset, math.min(sum, 999999999999))
 end
 
--- The first entry i in 1..n+1 with T >= moment.
-local function window_find(section, moment)
-    local low, high = 1, section.n + 1
+-- The first i below `high` at which `get` reaches a value; `high` if none does.
+local function window_first(section, get, value, high)
+    local low = 1
     while low < high do
         local middle = math.floor((low + high) / 2)
-        if window_time(section, middle) >= moment then
+        if get(section, middle) >= value then
             high = middle
         else
             low = middle + 1
         end
     end
     return low
+end
+
+-- The first entry i in 1..n+1 with T >= moment.
+local function window_find(section, moment)
+    return window_first(section, window_time, moment, section.n + 1)
 end
 
 -- Room for another 50 days and another full capacity before digits run out.
@@ -74,16 +79,7 @@ end
 
 -- The first entry whose running sum reaches `sum`.
 local function window_reach(section, sum)
-    local low, high = 1, section.n
-    while low < high do
-        local middle = math.floor((low + high) / 2)
-        if window_sum(section, middle) >= sum then
-            high = middle
-        else
-            low = middle + 1
-        end
-    end
-    return low
+    return window_first(section, window_sum, sum, section.n)
 end
 
 -- The earliest moment >= now at which cost fits.
