@@ -70,7 +70,7 @@ class EmbeddedServer:
                 code="P110",
                 hint=_machine.ALTERNATIVES,
             )
-        self.directory = _machine.directory(directory)
+        self.directory: Path = _machine.directory(directory)
         self._path = _machine.socket_path(self.directory)
         self._mutex = threading.Lock()
         self._users: int | None = None
