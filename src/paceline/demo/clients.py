@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 from paceline import Key, RateLimiter, TokenBucket
 
@@ -31,13 +31,6 @@ _LONGEST_HINT = 120.0
 # The spread of the pretend network's delay is 20 ms; the rest is for a busy host, where
 # four processes and two servers share the processors.
 GUARD = 0.08
-
-
-class Client(Protocol):
-    """Makes calls of one kind."""
-
-    async def call(self, tokens: int) -> bool:
-        """Make one call; tell whether it succeeded in the end."""
 
 
 async def _post(http: httpx.AsyncClient, tokens: int) -> httpx.Response:
@@ -106,6 +99,9 @@ class Paced:
         await self.limiter.acquire_async(self._key, {"tokens": tokens}, timeout=None)
         answer = await _post(self._http, tokens)
         return answer.status_code == _OK
+
+
+Client: TypeAlias = Retrying | Sharing | Paced
 
 
 def make_limiter(store: str) -> RateLimiter:
