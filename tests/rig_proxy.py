@@ -58,6 +58,7 @@ class FaultProxy:
         self.connections = 0
         self.port = 0
         self._open: set[asyncio.StreamWriter] = set()
+        self._pumping: set[asyncio.Task] = set()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
 
@@ -95,6 +96,10 @@ class FaultProxy:
         self._ready.set()
         await self._stop.wait()
         server.close()
+        for writer in list(self._open):
+            _reset(writer)
+        if self._pumping:  # they end now: what the loop leaves open is a warning
+            await asyncio.wait(self._pumping)
 
     async def _connection(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -105,7 +110,8 @@ class FaultProxy:
         except OSError:  # the server is gone
             _reset(writer)
             return
-        self._open.add(writer)
+        self._open |= {writer, up_writer}
+        self._pumping.add(asyncio.current_task())
         try:
             async with asyncio.TaskGroup() as group:
                 for pump in (
@@ -118,9 +124,10 @@ class FaultProxy:
         except* _Reset:
             _reset(writer)
         finally:
-            self._open.discard(writer)
-            writer.close()
-            up_writer.close()
+            writer.transport.abort()
+            up_writer.transport.abort()
+            self._open -= {writer, up_writer}
+            self._pumping.discard(asyncio.current_task())
 
     async def _pump(self, reader, writer, judge) -> None:
         """Carry chunks over, each as late as *judge* says, or not at all."""
