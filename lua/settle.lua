@@ -47,11 +47,11 @@ end
 for _, row in ipairs(args_rows({ "limit", "moment", "change", "epoch", "shift" })) do
     local limit = scope.limits[tonumber(row.limit)]
     local change, field = tonumber(row.change), limit.field
-    local moment = tonumber(row.moment) + tonumber(row.shift) - field.shift
-    if row.epoch ~= field.epoch or limit.kind == calendar then
-        moment = tonumber(row.moment)
+    local moment, same_life = tonumber(row.moment), row.epoch == field.epoch
+    if same_life and limit.kind ~= calendar then
+        moment = moment + tonumber(row.shift) - field.shift
     end
-    if change > 0 or (change < 0 and row.epoch == field.epoch) then
+    if change > 0 or (change < 0 and same_life) then
         limit.kind.settle(limit, scope.now, moment, change)
         field.dirty = true
     end

@@ -172,9 +172,10 @@ def in_event_loop() -> bool:
 def seconds(what: str, value: object, most: float = float("inf")) -> float:
     number = value if isinstance(value, int | float) else -1
     if isinstance(value, bool) or not 0 <= number <= min(most, _MOST_SECONDS):
-        shown = value if isinstance(value, float) else type(value).__name__
-        if isinstance(value, int) and abs(value) < _MOST_SECONDS:
-            shown = value
+        # Python refuses to print an integer of very many digits.
+        short = isinstance(value, float) or abs(number) < _MOST_SECONDS
+        numeric = isinstance(value, int | float)
+        shown = value if numeric and short else type(value).__name__
         bound = f" up to {most:g}" if most < _MOST_SECONDS else " or more"
         hint = f"Give seconds, 0{bound}."
         if what == "timeout":

@@ -102,14 +102,7 @@ class Policy:
             CostError: If a unit is unknown, or is no whole number in range (P302).
         """
         given = cost if isinstance(cost, Mapping) else {"requests": cost}
-        known = sorted(self.units | {"requests"})
-        if unknown := [unit for unit in given if unit not in known]:
-            near = closest(str(unknown[0]), known)
-            hint = f'Did you mean "{near}"? ' if near else ""
-            raise CostError(
-                f"the true cost has {listed(unknown)}, which no limit counts",
-                hint=f"{hint}The limits count {listed(sorted(self.units))}.",
-            )
+        self._check_units(given, "the true cost", complete=False)
         units = {unit: _whole(unit, amount) for unit, amount in given.items()}
         for limit in self.limits:
             bucket = isinstance(limit, TokenBucket)
@@ -124,11 +117,11 @@ class Policy:
     def _charge_with_care(self, cost: Cost) -> tuple[int, ...]:
         given = {"requests": 1}
         if isinstance(cost, Mapping):
-            self._check_units(cost)
+            self._check_units(cost, "the cost", complete=True)
             given |= {unit: _whole(unit, amount) for unit, amount in cost.items()}
         else:
             given["requests"] = _whole("requests", cost)
-            self._check_units(given)
+            self._check_units(given, "the cost", complete=True)
         for limit in self.limits:
             if given[limit.unit] > limit.capacity:
                 whose = f" of {shown(self.account)}" if self.account else ""
@@ -140,10 +133,13 @@ class Policy:
                 )
         return tuple(given[limit.unit] for limit in self.limits)
 
-    def _check_units(self, cost: Mapping[str, int]) -> None:
+    def _check_units(
+        self, cost: Mapping[str, int], what: str, *, complete: bool
+    ) -> None:
         known = sorted(self.units | {"requests"})
         unknown = [unit for unit in cost if unit not in known]
-        missing = [unit for unit in known if unit not in cost and unit != "requests"]
+        wanted = sorted(self.units - {"requests"}) if complete else []
+        missing = [unit for unit in wanted if unit not in cost]
         if not unknown and not missing:
             return
         problems, hint = [], ""
@@ -157,7 +153,7 @@ class Policy:
             near = closest(str(unknown[0]), missing) or closest(str(unknown[0]), known)
             hint = f'Did you mean "{near}"? ' if near else hint
         hint += f"The limits count {listed(sorted(self.units))}."
-        raise CostError(f"the cost {' and '.join(problems)}", hint=hint)
+        raise CostError(f"{what} {' and '.join(problems)}", hint=hint)
 
 
 def _whole(unit: str, amount: object) -> int:
