@@ -4,6 +4,8 @@ acquire -- decide a batch of requests for one scope, in order, each as if sent a
 KEYS[1]        the scope: a hash
 
 ARGV           in this order; a list is its length, then its rows
+  lane         name of the client's lane, or "": then nothing is remembered of the call
+  number       of this call on its lane, counted from 1
   now          us since the epoch, or "" for the server's clock
   nonce        0 to 9999, random: part of a new field's epoch
   display      how people see the scope, or ""
@@ -16,21 +18,31 @@ ARGV           in this order; a list is its length, then its rows
   capacity     units it can hold, >= 1
   grace        us for which a permit that waited may be used late, >= 0
   p1           window: length, us    bucket: period, us    calendar: start, us
+               concurrency: lease, us
   p2           window: slot, us      bucket: units/period  calendar: end, us
-  p3           window: most entries  bucket: 0             calendar: next end, us
+               concurrency: slot, us
+  p3           window: most entries  bucket: slot, us      calendar: next end, us
   list of
   own          the request's own account, counted from 1: its cool-down holds
   max_wait     us that the caller will wait, >= 0
+  horizon      us ahead, beside its own time of service, that it may book; -1 no bound
+  span         us for which its permit may be used late if it waits, where above grace
+  part         thousandths of each limit that it may fill
+  again        1 if it was told before to come back
   charges      how many limits apply to it; for each, appended to its row:
   limit        counted from 1
   cost         units, >= 0
 
-Returns        { 0, now } if a calendar's boundaries are not of the server's day, else
-               { 1, now, (epoch, seq, shift, cool) per field, and per request
-                 (code, wait, why, (remaining, reset) per charge) }
+Returns        { 0, now } if a calendar's boundaries are not of the server's day;
+               { 1, now, (epoch, seq, shift, cool) per field, per request
+                 (code, wait, why, (remaining, reset) per charge),
+                 (limit, capacity) per limit that others take for another };
+               { 2, age, the reply of then } if it was decided before, age us ago;
+               { 3, now } if that was too long ago to know
   cool         us until the account's cool-down ends
-  code         1 charged, to be used after wait; 0 not charged; -1 never: cost > capacity
-  wait         us until this cost could be granted; 0 is now
+  code         1 charged, to be used after wait; 0 not charged; -1 never: cost > capacity;
+               2 not charged, too far ahead to book: come back after wait
+  wait         us until this cost could be granted, or to come back; 0 is now
   why          the limit that decided, counted from 1; 0 is none, -1 the cool-down
   remaining    units left now
   reset        us until the limit is as if never used
@@ -44,30 +56,49 @@ Cost           O(requests * charges * log entries)
 --- @include "lib/clock"
 --- @include "lib/field"
 --- @include "lib/window"
+--- @include "lib/lows"
 --- @include "lib/bucket"
 --- @include "lib/calendar"
+--- @include "lib/lease"
+--- @include "lib/lane"
 --- @include "lib/scope"
+--- @include "lib/replay"
 --- @include "lib/booking"
 
-local head = args_read({ "now", "nonce", "display", "guard" })
-local scope = scope_open(clock_now(head.now), head.nonce)
+local head = args_read({ "lane", "number", "now", "nonce", "display", "guard" })
+local scope = scope_open(clock_now(head.now), head)
+scope.guard = tonumber(head.guard)
 scope_limits(scope)
 if scope.other_day then
     return { 0, scope.now }
 end
 
-local answers = {}
-for _ = 1, args_count() do
-    local request = args_read({ "own", "max_wait", "charges" })
-    request.own, request.max_wait = tonumber(request.own), tonumber(request.max_wait)
-    request.charges = args_rows_of(tonumber(request.charges), { "limit", "cost" })
-    booking_decide(scope, request, tonumber(head.guard), answers)
+local requests = {}
+for i = 1, args_count() do
+    local request = args_read({ "own", "max_wait", "horizon", "span", "part", "again", "charges" })
+    for name, value in pairs(request) do
+        request[name] = tonumber(value)
+    end
+    request.charges = args_rows_of(request.charges, { "limit", "cost" })
+    requests[i] = request
 end
 
-scope_save(scope, head.display)
+local record = scope.lane and lane_recall(scope.lane)
+if record then
+    return replay(scope, record, requests)
+elseif record == false then
+    return { 3, scope.now }
+end
+
+local answers, outcomes = {}, {}
+for i, request in ipairs(requests) do
+    booking_decide(scope, request, i, answers, outcomes)
+end
+scope_save(scope, head.display, lane_record(scope, outcomes))
 local reply = { 1, scope.now }
 scope_report(scope, reply)
 for _, value in ipairs(answers) do
     reply[#reply + 1] = value
 end
+scope_disagreements(scope, reply)
 return reply

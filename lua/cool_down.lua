@@ -21,12 +21,15 @@ Cost           O(fields)
 --- @include "lib/clock"
 --- @include "lib/field"
 --- @include "lib/window"
+--- @include "lib/lows"
 --- @include "lib/bucket"
 --- @include "lib/calendar"
+--- @include "lib/lease"
+--- @include "lib/lane"
 --- @include "lib/scope"
 
 local head = args_read({ "now", "nonce", "display" })
-local scope = scope_open(clock_now(head.now), head.nonce)
+local scope = scope_open(clock_now(head.now), head)
 local until_us = scope.now + tonumber(args_read({ "duration" }).duration)
 for _, field in ipairs(scope.fields) do
     if until_us > field.cool then

@@ -25,12 +25,15 @@ Cost           O(limits * log entries)
 --- @include "lib/clock"
 --- @include "lib/field"
 --- @include "lib/window"
+--- @include "lib/lows"
 --- @include "lib/bucket"
 --- @include "lib/calendar"
+--- @include "lib/lease"
+--- @include "lib/lane"
 --- @include "lib/scope"
 
 local head = args_read({ "now" })
-local scope = scope_open(clock_now(head.now), 0)
+local scope = scope_open(clock_now(head.now), head)
 scope_limits(scope)
 if scope.other_day then
     return { 0, scope.now }

@@ -24,6 +24,7 @@ class Account:
     display: str = ""
     guard_us: int = 0
     now: int = T0
+    lane: tuple | None = None
     log: list = field(default_factory=list)
 
     def __post_init__(self):
@@ -35,15 +36,15 @@ class Account:
 
     def run(self, call):
         script = load(call.script)
-        return self.client.eval(script.source, 1, call.key, *call.args)
+        return self.client.eval(script.source, 1, call.key, *call.argv(self.lane))
 
-    def request(self, cost, wait=0.0):
+    def request(self, cost, wait=0.0, **more):
         charges = cost if isinstance(cost, tuple) else self.policy.charges(cost)
-        return _wire.Request(self.policy, charges, round(wait * SECOND))
+        return _wire.Request(self.policy, charges, round(wait * SECOND), **more)
 
-    def acquire(self, cost=1, wait=0.0):
+    def acquire(self, cost=1, wait=0.0, **more):
         """Return the Answer to one request; *wait* in seconds."""
-        return self.batch([self.request(cost, wait)])[0]
+        return self.batch([self.request(cost, wait, **more)])[0]
 
     def batch(self, requests):
         call = _wire.encode_acquire(self.scope, requests, self.clock())
@@ -57,6 +58,13 @@ class Account:
 
     def cancel(self, booking):
         return self.settle(booking, (0,) * len(self.policy.limits))
+
+    def renew(self, booking):
+        """Return the new ends of a booking's leases; 0 is a lost one."""
+        pairs = zip(self.policy.limits, booking.posts, strict=True)
+        holds = [(self.policy, *pair) for pair in pairs if pair[0].tag == "c"]
+        reply = self.run(_wire.encode_renew(self.scope, holds, self.clock()))
+        return _reply.decode_renew(reply, len(holds))
 
     def peek(self):
         reply = self.run(_wire.encode_peek(self.scope, self.policy, self.clock()))

@@ -49,12 +49,12 @@ end
 
 -- The earliest moment >= `from` at which cost fits. Not monotone: today may have room
 -- when tomorrow is already booked full.
-function calendar.earliest(limit, from, cost)
+function calendar.earliest(limit, from, cost, capacity)
     local section = limit.section
-    if from < section.stop and section.count + cost <= limit.capacity then
+    if from < section.stop and section.count + cost <= capacity then
         return from
     end
-    if from < section.next_stop and section.next_count + cost <= limit.capacity then
+    if from < section.next_stop and section.next_count + cost <= capacity then
         return math.max(from, section.stop)
     end
     return math.max(from, section.next_stop)

@@ -83,9 +83,9 @@ local function window_reach(section, sum)
 end
 
 -- The earliest moment >= now at which cost fits.
-function window.earliest(limit, now, cost)
+function window.earliest(limit, now, cost, capacity)
     local section = limit.section
-    local free = window_sum(section, section.n) + cost - limit.capacity
+    local free = window_sum(section, section.n) + cost - capacity
     if window_sum(section, 0) >= free then
         return now
     end
@@ -131,10 +131,11 @@ function window.book(limit, moment, cost)
     window_add(section, i, cost)
 end
 
--- Post the difference to a booking, in its slot. What has left the window is history.
+-- Post the difference to a booking, in its slot. What has left the window is history; a
+-- refund may still find its slot there, held by a later act, unless slots have moved.
 function window.settle(limit, now, moment, change)
     local section = limit.section
-    if moment <= now - limit.p1 then
+    if moment <= now - limit.p1 and (change > 0 or limit.moved) then
         return
     end
     if change > 0 then

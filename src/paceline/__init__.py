@@ -16,13 +16,15 @@ from ._errors import (
 )
 from ._key import Key, KeyTemplate
 from ._limiter import RateLimiter
-from ._limits import CalendarWindow, SlidingWindow, TokenBucket
-from ._permit import Permit, Reservation
+from ._limits import CalendarWindow, Concurrency, SlidingWindow, TokenBucket
+from ._permit import Permit
+from ._reservation import Reservation
 
 __version__ = "0.1.0"
 
 __all__ = [
     "CalendarWindow",
+    "Concurrency",
     "ConfigError",
     "CostError",
     "CostTooLarge",

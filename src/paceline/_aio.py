@@ -6,7 +6,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._plans import Effect, Now, Plan, Sleep
+from ._calls import Call
+from ._effects import Effect, Enter, Now, Plan, Sleep, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,14 +35,24 @@ async def run(plan: Plan[T], store: AsyncStore) -> T:
 
 
 async def _perform(effect: Effect, store: AsyncStore) -> Any:
+    if isinstance(effect, Call):
+        return await _call(effect, store)
     if isinstance(effect, Now):
         return time.monotonic()
     if isinstance(effect, Sleep):
         return await asyncio.sleep(effect.seconds)
+    if isinstance(effect, Wait):
+        return await effect.ticket.wait(effect.seconds)
+    if isinstance(effect, Enter):
+        return store.lines.enter(effect.scope, effect.line, ahead=effect.ahead)
+    return store.lines.stir(effect.scope)
+
+
+async def _call(call: Call, store: AsyncStore) -> Any:
     asked = time.monotonic()
-    if not effect.ordered:
-        return await store.call(effect, asked)
-    async with store.queue(effect.key):
-        if effect.needless is not None and effect.needless():
+    if not call.ordered:
+        return await store.call(call, asked)
+    async with store.queue(call.key):
+        if call.needless is not None and call.needless():
             return None
-        return await store.call(effect, asked)
+        return await store.call(call, asked)

@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from ._errors import ConfigError, MisuseError
 from ._key import Key, KeyTemplate
-from ._permit import Permit, Reservation
+from ._reservation import Reservation
 
 if TYPE_CHECKING:
     from ._engine import Engine
-    from ._rules import Cost
+    from ._permit import Permit
+    from ._policy import Cost
+    from ._turns import Wish
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -53,7 +55,7 @@ class Terms:
     key: Key | KeyTemplate | str | Callable[..., Key | str]
     cost: Cost | Callable[..., Cost]
     settle: Callable[[Any], Cost | None] | None
-    timeout: float | None
+    wish: Wish
 
 
 def limit_calls(
@@ -102,7 +104,7 @@ class _Reserve:
     def __call__(self, args: Any, kwargs: Any) -> Reservation:
         terms = self._terms
         cost = terms.cost(*args, **kwargs) if callable(terms.cost) else terms.cost
-        return Reservation(self._engine, self._key(args, kwargs), cost, terms.timeout)
+        return Reservation(self._engine, self._key(args, kwargs), cost, terms.wish)
 
     def _key(self, args: Any, kwargs: Any) -> Key | str:
         key = self._terms.key

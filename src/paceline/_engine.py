@@ -13,17 +13,23 @@ import warnings
 from random import randrange
 from typing import TYPE_CHECKING, TypeVar
 
-from . import _plans, _sync
+from . import _plans, _sync, _turns
+from ._calls import Scope
+from ._desk import Desk
+from ._effects import Plan
 from ._errors import ConfigError, MisuseError
+from ._heartbeat import Heartbeat
 from ._key import Key, as_key
 from ._limits import SECOND_US
 from ._permit import Permit
-from ._plans import Desk, Plan
 from ._rules import Cost, Policy, Rules
-from ._wire import Scope
+from ._suggest import shown
+from ._turns import Wish
 from .stores._open import open_store
 
 if TYPE_CHECKING:
+    from ._decision import Decision
+    from ._heartbeat import Holds
     from .stores import Store
 
 T = TypeVar("T")
@@ -54,6 +60,7 @@ class Engine:
             store, connect_timeout=connect, call_timeout=call
         )
         self._desk = Desk(_nonce)
+        self.heartbeat = Heartbeat(self._renew)
         self._warned = False
         self._closed = False
 
@@ -74,27 +81,45 @@ class Engine:
 
         return await _aio.run(plan, self._open().aio())
 
-    def acquire(self, key: Key | str, cost: Cost, timeout: float | None) -> Permit:
+    def acquire(self, key: Key | str, cost: Cost, wish: Wish) -> Permit:
         """Wait for a permit, blocking."""
         scope, policy = self.lookup(key)
-        plan = self._acquire(scope, policy, cost, timeout)
+        plan = self._acquire(scope, policy, cost, wish)
         return Permit(self, scope, policy, self.run(plan))
 
-    async def acquire_async(
-        self, key: Key | str, cost: Cost, timeout: float | None
-    ) -> Permit:
+    async def acquire_async(self, key: Key | str, cost: Cost, wish: Wish) -> Permit:
         """Wait for a permit on the running event loop."""
         scope, policy = self.lookup(key)
-        plan = self._acquire(scope, policy, cost, timeout)
+        plan = self._acquire(scope, policy, cost, wish)
         return Permit(self, scope, policy, await self.run_async(plan))
 
     def _acquire(
-        self, scope: Scope, policy: Policy, cost: Cost, timeout: float | None
-    ) -> Plan[_plans.Granted]:
-        if timeout is not None:
-            seconds("timeout", timeout)
+        self, scope: Scope, policy: Policy, cost: Cost, wish: Wish
+    ) -> Plan[_turns.Granted]:
         charges = policy.charges(cost)
-        return _plans.acquire(self._desk, scope, policy, charges, timeout)
+        return _turns.acquire(self._desk, scope, policy, charges, wish)
+
+    def try_acquire(self, key: Key | str, cost: Cost) -> Plan[Decision]:
+        """
+        Plan a decision for now.
+
+        Raises:
+            MisuseError: If a limit counts concurrent calls: nobody could say when
+                this one is over (P505).
+        """
+        scope, policy = self.lookup(key)
+        if policy.leases:
+            raise MisuseError(
+                "try_acquire() gives no permit that could be released, but a limit "
+                "counts concurrent calls",
+                code="P505",
+                hint="Use acquire(key, cost, timeout=0), and settle() or release() the "
+                "permit, or reserve().",
+            )
+        return _plans.try_acquire(self._desk, scope, policy, policy.charges(cost))
+
+    def _renew(self, scope: Scope, holds: Holds) -> list[int]:
+        return self.run(_plans.renew(self._desk, scope, holds))
 
     def settle(self, permit: Permit, actual: tuple[int, ...]) -> Plan[None]:
         """Plan the posting of a permit's true cost."""
@@ -144,13 +169,33 @@ class Engine:
         """Close; twice is once."""
         if not self._closed:
             self._closed = True
+            self.heartbeat.stop()
             self._store.close()
 
     async def aclose(self) -> None:
         """Close, with the connections of the running event loop; twice is once."""
         if not self._closed:
             self._closed = True
+            self.heartbeat.stop()
             await self._store.aclose()
+
+
+def wish(timeout: object, priority: object, *, estimate: bool = False) -> Wish:
+    """
+    Return how a caller wants to wait.
+
+    Raises:
+        ConfigError: If the timeout or the priority is none (P111).
+    """
+    if timeout is not None:
+        timeout = seconds("timeout", timeout)
+    if priority not in ("normal", "batch"):
+        raise ConfigError(
+            f"priority is {shown(priority)}",
+            code="P111",
+            hint='Give "normal", or "batch" for work that may wait behind others.',
+        )
+    return Wish(timeout, estimate=estimate, batch=priority == "batch")
 
 
 def in_event_loop() -> bool:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from . import _plans
+from ._closing import Closing
 from ._decorator import Terms, limit_calls
-from ._engine import Engine, seconds as in_seconds
+from ._engine import Engine, seconds as in_seconds, wish
 from ._errors import ConfigError
-from ._permit import Permit, Reservation
+from ._reservation import Reservation
 from ._rules import Rules
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from ._decision import Decision, LimitStatus
+    from ._effects import Plan
     from ._key import Key, KeyTemplate
     from ._limits import Limit
+    from ._permit import Permit
     from ._rules import Cost, Limits
+    from ._turns import Priority
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,7 +28,7 @@ R = TypeVar("R")
 _TIMEOUT = 60.0
 
 
-class RateLimiter:
+class RateLimiter(Closing):
     """
     Keeps one account of each quota, for every process that shares a store.
 
@@ -105,23 +107,24 @@ class RateLimiter:
                 if a limit could never hold it (P303).
 
             StoreError: If the store refused or (StoreUnavailable) was not there (P2xx).
+
+            MisuseError: If a limit counts concurrent calls (P505).
         """
         engine = self._engine
         engine.warn_once("try_acquire()", "try_acquire_async()")
-        scope, policy = engine.lookup(key)
-        charges = policy.charges(cost)
-        return engine.run(_plans.try_acquire(engine.desk, scope, policy, charges))
+        return engine.run(engine.try_acquire(key, cost))
 
     async def try_acquire_async(self, key: Key | str, cost: Cost = 1) -> Decision:
         """Do as :meth:`try_acquire` does, on the running event loop."""
-        engine = self._engine
-        scope, policy = engine.lookup(key)
-        charges = policy.charges(cost)
-        plan = _plans.try_acquire(engine.desk, scope, policy, charges)
-        return await engine.run_async(plan)
+        return await self._engine.run_async(self._engine.try_acquire(key, cost))
 
     def acquire(
-        self, key: Key | str, cost: Cost = 1, *, timeout: float | None = _TIMEOUT
+        self,
+        key: Key | str,
+        cost: Cost = 1,
+        *,
+        timeout: float | None = _TIMEOUT,
+        priority: Priority = "normal",
     ) -> Permit:
         """
         Wait for a turn and return the permit to call now.
@@ -138,6 +141,10 @@ class RateLimiter:
             timeout: Seconds the caller is willing to wait, the store's time included.
                 None is as long as it takes, 0 is now or never.
 
+            priority: "batch" for a backlog that must not keep other calls waiting: it
+                fills no more than nine tenths of each limit, and books only a quarter
+                of a second ahead.
+
         Raises:
             RateLimitExceeded: At once, if the turn would come too late (P301).
 
@@ -148,16 +155,26 @@ class RateLimiter:
             MisuseError: In a running event loop (P501).
         """
         self._engine.may_block("acquire()", "await limiter.acquire_async()")
-        return self._engine.acquire(key, cost, timeout)
+        return self._engine.acquire(key, cost, wish(timeout, priority))
 
     async def acquire_async(
-        self, key: Key | str, cost: Cost = 1, *, timeout: float | None = _TIMEOUT
+        self,
+        key: Key | str,
+        cost: Cost = 1,
+        *,
+        timeout: float | None = _TIMEOUT,
+        priority: Priority = "normal",
     ) -> Permit:
         """Do as :meth:`acquire` does, on the running event loop."""
-        return await self._engine.acquire_async(key, cost, timeout)
+        return await self._engine.acquire_async(key, cost, wish(timeout, priority))
 
     def reserve(
-        self, key: Key | str, cost: Cost = 1, *, timeout: float | None = _TIMEOUT
+        self,
+        key: Key | str,
+        cost: Cost = 1,
+        *,
+        timeout: float | None = _TIMEOUT,
+        priority: Priority = "normal",
     ) -> Reservation:
         """
         Return a context manager, sync and async, for a call whose cost is an estimate.
@@ -166,10 +183,15 @@ class RateLimiter:
         true cost and ``cancel()`` that nothing was used; leaving posts the note.
         Without a note the estimate stays.
 
+        A turn is booked a second ahead at most, for a far booking would freeze the
+        estimate; until then callers stand in line in their process. Limits on
+        concurrent calls are held until the block is left.
+
         Raises:
             RateLimitExceeded, CostError, StoreError, MisuseError: On entering.
         """
-        return Reservation(self._engine, key, cost, timeout)
+        terms = wish(timeout, priority, estimate=True)
+        return Reservation(self._engine, key, cost, terms)
 
     def limited(
         self,
@@ -178,6 +200,7 @@ class RateLimiter:
         *,
         settle: Callable[[Any], Cost | None] | None = None,
         timeout: float | None = _TIMEOUT,
+        priority: Priority = "normal",
     ) -> Callable[[Callable[P, R]], Callable[P, R]]:
         """
         Decorate a function, coroutine function, generator or async generator.
@@ -193,11 +216,14 @@ class RateLimiter:
 
             timeout: As in :meth:`acquire`, for each call.
 
+            priority: As in :meth:`acquire`.
+
         Raises:
             ConfigError: While decorating, if a template's field names no parameter
                 (P108).
         """
-        terms = Terms(key, cost, settle, timeout)
+        how = wish(timeout, priority, estimate=settle is not None)
+        terms = Terms(key, cost, settle, how)
 
         def decorate(function: Callable[P, R]) -> Callable[P, R]:
             return limit_calls(self._engine, terms, function)
@@ -248,37 +274,7 @@ class RateLimiter:
         """Do as :meth:`cool_down` does, on the running event loop."""
         await self._engine.run_async(self._cool_down(key, seconds))
 
-    def _cool_down(self, key: Key | str, seconds: float) -> _plans.Plan[None]:
+    def _cool_down(self, key: Key | str, seconds: float) -> Plan[None]:
         in_seconds("cool-down", seconds, 31 * 86_400.0)
         engine = self._engine
         return _plans.cool_down(engine.desk, *engine.lookup(key), seconds)
-
-    def close(self) -> None:
-        """Close the connections. New calls raise; a booked turn still comes."""
-        self._engine.close()
-
-    async def aclose(self) -> None:
-        """Close the connections, those of the running event loop included."""
-        await self._engine.aclose()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.aclose()

@@ -8,26 +8,42 @@ and period, never the capacity, so that a changed capacity keeps the history.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Literal, Self, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from ._errors import ConfigError
+from ._bounds import (
+    LONGEST,
+    MOST_BUCKET,
+    MOST_CONCURRENT,
+    MOST_SLOTS,
+    MOST_WINDOW,
+    SECOND_US,
+    SHORTEST,
+    check_count,
+    check_period,
+    check_unit,
+    period_name,
+    refuse,
+)
+from ._concurrency import Concurrency
+
+__all__ = [
+    "LONGEST",
+    "MOST_BUCKET",
+    "MOST_CONCURRENT",
+    "MOST_WINDOW",
+    "SECOND_US",
+    "SHORTEST",
+    "CalendarWindow",
+    "Concurrency",
+    "Limit",
+    "Period",
+    "SlidingWindow",
+    "TokenBucket",
+]
 
 Period: TypeAlias = Literal["day", "week", "month"]
-
-SECOND_US = 1_000_000
-SHORTEST = 0.001
-LONGEST = 31 * 86_400.0
-# The window keeps running sums of 12 digits, the bucket counts millionths of a
-# unit in a double: both leave room for one more capacity on top of a full one.
-MOST_WINDOW = 90_000_000_000
-MOST_BUCKET = 4_000_000_000
-MOST_SLOTS = 1_000
-
-_UNIT = re.compile(r"[a-z][a-z0-9_]{0,31}")
-_PERIOD_NAMES = {1: "s", 60: "min", 3600: "h", 86_400: "day", 604_800: "week"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +76,12 @@ class SlidingWindow:
     name: str = ""
 
     def __post_init__(self) -> None:
-        _check_count("limit", self.limit, MOST_WINDOW, self)
-        _check_count("slots", self.slots, MOST_SLOTS, self, least=2)
-        _check_period(self.per, self)
-        _check_unit(self.unit, self)
+        check_count("limit", self.limit, MOST_WINDOW, self)
+        check_count("slots", self.slots, MOST_SLOTS, self, least=2)
+        check_period(self.per, self)
+        check_unit(self.unit, self)
         if not self.name:
-            object.__setattr__(self, "name", f"{self.unit}/{_period(self.per)}")
+            object.__setattr__(self, "name", f"{self.unit}/{period_name(self.per)}")
 
     @classmethod
     def per_second(cls, limit: int, *, unit: str = "requests") -> Self:
@@ -134,14 +150,14 @@ class TokenBucket:
     name: str = ""
 
     def __post_init__(self) -> None:
-        _check_count("rate", self.rate, MOST_BUCKET, self)
+        check_count("rate", self.rate, MOST_BUCKET, self)
         if self.burst is None:
             object.__setattr__(self, "burst", self.rate)
-        _check_count("burst", self.capacity, MOST_BUCKET, self)
-        _check_period(self.per, self)
-        _check_unit(self.unit, self)
+        check_count("burst", self.capacity, MOST_BUCKET, self)
+        check_period(self.per, self)
+        check_unit(self.unit, self)
         if not self.name:
-            name = f"{self.unit}/{_period(self.per)} burst"
+            name = f"{self.unit}/{period_name(self.per)} burst"
             object.__setattr__(self, "name", name)
 
     @classmethod
@@ -219,17 +235,17 @@ class CalendarWindow:
     name: str = ""
 
     def __post_init__(self) -> None:
-        _check_count("limit", self.limit, MOST_WINDOW, self)
+        check_count("limit", self.limit, MOST_WINDOW, self)
         if self.period not in ("day", "week", "month"):
-            raise _bad(
+            raise refuse(
                 self, f"period is {self.period!r}", 'Use "day", "week", "month".'
             )
-        _check_unit(self.unit, self)
+        check_unit(self.unit, self)
         try:
             ZoneInfo(self.tz)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             hint = 'Use an IANA name such as "Europe/Paris"; on Windows install tzdata.'
-            raise _bad(self, f"no time zone {self.tz!r}", hint) from error
+            raise refuse(self, f"no time zone {self.tz!r}", hint) from error
         if not self.name:
             name = f"{self.unit}/{self.period} calendar"
             object.__setattr__(self, "name", name)
@@ -245,40 +261,4 @@ class CalendarWindow:
         return f"d/{self.unit}/{self.period}/{self.tz}"
 
 
-Limit: TypeAlias = SlidingWindow | TokenBucket | CalendarWindow
-
-
-def _bad(limit: object, what: str, hint: str) -> ConfigError:
-    return ConfigError(f"{type(limit).__name__}: {what}", code="P102", hint=hint)
-
-
-def _check_count(
-    what: str, value: object, most: int, limit: object, *, least: int = 1
-) -> None:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise _bad(limit, f"{what} is {value!r}", "Give a whole number of units.")
-    if not least <= value <= most:
-        raise _bad(limit, f"{what} is {value:,}", f"Allowed: {least:,} to {most:,}.")
-
-
-def _check_period(per: object, limit: object) -> None:
-    if not isinstance(per, int | float) or isinstance(per, bool):
-        raise _bad(limit, f"per is {per!r}", "Give a number of seconds.")
-    if not SHORTEST <= per <= LONGEST:  # also refuses NaN
-        hint = "Allowed: 0.001 seconds (1 ms) to 2678400 seconds (31 days)."
-        raise _bad(limit, f"per is {per!r} seconds", hint)
-
-
-def _check_unit(unit: object, limit: object) -> None:
-    if not isinstance(unit, str) or not _UNIT.fullmatch(unit):
-        hint = "A unit is a lower-case word such as requests, tokens or input_tokens."
-        raise _bad(limit, f"unit is {unit!r}", hint)
-
-
-def _period(per: float) -> str:
-    if per in _PERIOD_NAMES:
-        return _PERIOD_NAMES[int(per)]
-    for length, name in ((86_400, "days"), (3600, "h"), (60, "min")):
-        if per % length == 0:
-            return f"{per // length:.0f}{name}"
-    return f"{per:.12g}s" if per >= 1 else f"{per * 1000:.12g}ms"
+Limit: TypeAlias = SlidingWindow | TokenBucket | CalendarWindow | Concurrency

@@ -2,6 +2,7 @@
 Limits as people write them, read into values and printed back.
 
     count [unit] ("/" | "per") [number] period ["burst" count | "calendar" [zone]]
+    count "concurrent"
 
 A refusal points at the offending part, and says what may have been meant.
 """
@@ -15,12 +16,15 @@ from math import gcd
 from zoneinfo import available_timezones
 
 from ._errors import ConfigError
+from ._format import format_limit
 from ._limits import (
     LONGEST,
     MOST_BUCKET,
+    MOST_CONCURRENT,
     MOST_WINDOW,
     SHORTEST,
     CalendarWindow,
+    Concurrency,
     Limit,
     Period,
     SlidingWindow,
@@ -29,8 +33,8 @@ from ._limits import (
 from ._suggest import LONGEST_TEXT, Refused, closest, mend
 
 _HOW = (
-    'Write it like "500/min", "30k tokens/min", "1 per 200ms", "500/min burst 50" '
-    'or "10k/day calendar".'
+    'Write it like "500/min", "30k tokens/min", "1 per 200ms", "500/min burst 50", '
+    '"10k/day calendar" or "32 concurrent".'
 )
 _LONGEST_UNIT = 32
 
@@ -63,7 +67,6 @@ _PERIODS |= dict.fromkeys(("week", "weeks"), 604_800_000)
 _PERIODS |= dict.fromkeys(("month", "months"), 0)  # of the calendar only
 _CALENDAR: dict[str, Period] = {"d": "day", "day": "day", "days": "day"}
 _CALENDAR |= {"week": "week", "weeks": "week", "month": "month", "months": "month"}
-_PRINTED = {"week": 604_800, "day": 86_400, "h": 3_600, "min": 60, "s": 1}
 
 
 def parse_limit(text: str) -> Limit:
@@ -90,22 +93,6 @@ def parse_limit(text: str) -> Limit:
     mark = " " * refused.start + "^" * max(1, refused.end - refused.start)
     message = f"cannot read a limit: {refused.what}\n    {line}\n    {mark}"
     raise ConfigError(message, code="P103", hint=hint)
-
-
-def format_limit(limit: Limit) -> str:
-    """
-    Print *limit* as :func:`parse_limit` reads it, e.g. ``"30k tokens/min"``.
-
-    A text has no place for a name or for slots, and a few units mean something else
-    in it (``req`` is ``requests``, ``k`` a thousand). Every other limit reads back.
-    """
-    if isinstance(limit, CalendarWindow):
-        zone = "" if limit.tz == "UTC" else f" {limit.tz}"
-        return f"{_amount(limit.limit, limit.unit)}/{limit.period} calendar{zone}"
-    if isinstance(limit, TokenBucket):
-        burst = _short(limit.capacity)
-        return f"{_amount(limit.rate, limit.unit)}{_every(limit.per)} burst {burst}"
-    return f"{_amount(limit.limit, limit.unit)}{_every(limit.per)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +135,6 @@ class _Scan:
         """Refuse the part that was read last."""
         return Refused(what, self.start, self.end, repairs)
 
-    def refuse_concurrency(self) -> Refused:
-        what = "limits on concurrent calls come with a later version"
-        return Refused(what, self.start, self.end, None)
-
     def number(self) -> _Number:
         if not (digits := self.take(_DIGITS)):
             self.take(_PIECE)
@@ -177,8 +160,6 @@ class _Scan:
     def unit(self) -> str:
         before = self.start, self.end
         word = self.take(_WORD).lower()
-        if word in _CONCURRENT:
-            raise self.refuse_concurrency()
         if word in _NO_UNITS:
             self.start, self.end = before
             return "requests"
@@ -186,14 +167,20 @@ class _Scan:
             raise self.refuse("a unit is a word of at most 32 characters, not k, M, G")
         return _UNITS.get(word, word)
 
+    def concurrent(self) -> bool:
+        """Read the word that makes a limit one of calls at a time, if it comes."""
+        before = self.start, self.end
+        if self.take(_WORD).lower() in _CONCURRENT:
+            return True
+        self.start, self.end = before
+        return False
+
     def divider(self) -> None:
         """Read the ``/`` or ``per`` between what is counted and the period."""
         before = self.start, self.end
         if self.take(_DIVIDER):
             return
         piece = self.take(_PIECE).lower()
-        if piece in _CONCURRENT:
-            raise self.refuse_concurrency()
         what = 'expected "/" or "per", then a period'
         last = self.text[slice(*before)].lower()
         if not piece and (last in _PERIODS or _SHORTHAND.fullmatch(last)):
@@ -221,6 +208,8 @@ class _Scan:
 def _read(text: str) -> Limit:
     scan = _Scan(text)
     count, unit = scan.count(), scan.unit()
+    if unit in _CONCURRENT or scan.concurrent():
+        return _concurrency(scan, count, unit)
     scan.divider()
     number, word = scan.period()
     end, tail = scan.end, scan.take(_WORD).lower()
@@ -260,6 +249,19 @@ def _limit(count: int, per: float, burst: int | None, unit: str) -> Limit:
     return TokenBucket(count, per, burst, unit)
 
 
+def _concurrency(scan: _Scan, count: _Number, unit: str) -> Limit:
+    if unit not in (*_CONCURRENT, "requests", "calls"):
+        raise scan.refuse("only calls are concurrent", f"{_text(count)} concurrent")
+    many = count.whole(MOST_CONCURRENT)
+    if scan.take(_WORD).lower() not in ("", "calls", "requests") or scan.take(_PIECE):
+        raise scan.refuse("unexpected after a limit", f"{_text(count)} concurrent")
+    return Concurrency(many)
+
+
+def _text(count: _Number) -> str:
+    return str(count.digits // count.tenths)
+
+
 def _calendar(scan: _Scan, limit: int, period: Period, unit: str) -> CalendarWindow:
     zone = scan.take(_REST).rstrip() or "UTC"
     # Without capitals it is no zone's name, though some file systems would find it,
@@ -273,28 +275,3 @@ def _calendar(scan: _Scan, limit: int, period: Period, unit: str) -> CalendarWin
     near = closest(zone.replace(" ", "_"), known.values())
     before = scan.text[: scan.start]
     raise scan.refuse("no such time zone", *([before + near] if near else []))
-
-
-def _amount(count: int, unit: str) -> str:
-    if count == 1 and unit in ("requests", "tokens"):
-        unit = unit[:-1]
-    return f"{_short(count)} {unit}"
-
-
-def _short(count: int) -> str:
-    for suffix, scale in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
-        if count >= scale:
-            # 1.5k, but 1,234: a short form must not be longer to read.
-            short = count % (scale // 10) == 0
-            return f"{count / scale:.12g}{suffix}" if short else f"{count:,}"
-    return str(count)
-
-
-def _every(per: float) -> str:
-    for word, seconds in _PRINTED.items():
-        many, rest = divmod(per, seconds)
-        if not rest and many:
-            words = f" {word}s" if word in ("day", "week") else word
-            return f"/{word}" if many == 1 else f" per {many:.0f}{words}"
-    millis = round(per * 1_000)
-    return f" per {millis}ms" if millis / 1_000 == per else f" per {per!r}s"

@@ -1,23 +1,22 @@
-"""What a caller holds: a permit, or a reservation that becomes one."""
+"""What a caller holds: a permit."""
 
 from __future__ import annotations
 
-import logging
 import threading
-from typing import TYPE_CHECKING, Self
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from ._errors import MisuseError, StoreError
+from ._errors import StoreError
+from ._limits import Concurrency
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from collections.abc import Iterator
 
+    from ._calls import Booking, Post, Scope
     from ._engine import Engine
-    from ._key import Key
-    from ._plans import Granted
-    from ._rules import Cost, Policy
-    from ._wire import Booking, Scope
-
-_log = logging.getLogger("paceline")
+    from ._limits import Limit
+    from ._policy import Cost, Policy
+    from ._turns import Granted
 
 
 class Permit:
@@ -40,6 +39,9 @@ class Permit:
         self._booking = granted.booking
         self._lock = threading.Lock()
         self._posted = False
+        self._held = policy.leases
+        if policy.leases:
+            engine.heartbeat.hold(self)
 
     @property
     def scope(self) -> Scope:
@@ -60,6 +62,8 @@ class Permit:
         """
         Post the true cost: refund or charge the difference.
 
+        It also ends the permit's hold on a limit on concurrent calls.
+
         Args:
             cost: Units used. Units that are not named stay as they were booked.
 
@@ -68,8 +72,8 @@ class Permit:
 
             StoreError: If the store refused, or was not there.
         """
-        actual = self._actual(cost)
-        if self._claim():
+        actual = self._claim(cost)
+        if actual is not None:
             try:
                 self._engine.run(self._engine.settle(self, actual))
             except StoreError:
@@ -78,8 +82,8 @@ class Permit:
 
     async def settle_async(self, cost: Cost) -> None:
         """Do as :meth:`settle` does, on the running event loop."""
-        actual = self._actual(cost)
-        if self._claim():
+        actual = self._claim(cost)
+        if actual is not None:
             try:
                 await self._engine.run_async(self._engine.settle(self, actual))
             except StoreError:
@@ -99,140 +103,75 @@ class Permit:
         """Do as :meth:`cancel` does, on the running event loop."""
         await self.settle_async(self._nothing())
 
+    def release(self) -> None:
+        """
+        End its hold on a limit on concurrent calls: the call is over; twice is once.
+
+        Its cost can still be settled. Without such a limit it does nothing.
+
+        Raises:
+            StoreError: If the store refused, or was not there: the place is then free
+                when its lease ends.
+        """
+        actual = self._let_go()
+        if actual is not None:
+            self._engine.run(self._engine.settle(self, actual))
+
+    async def release_async(self) -> None:
+        """Do as :meth:`release` does, on the running event loop."""
+        actual = self._let_go()
+        if actual is not None:
+            await self._engine.run_async(self._engine.settle(self, actual))
+
+    def renewed(self, limit: Limit, post: Post, end: int) -> None:
+        """Note the new end of a lease, in the store's microseconds; 0 is a lost one."""
+        later = post._replace(moment=end, units=1 if end else 0)
+        with self._lock:
+            if self._held:
+                posts = [later if each is limit else old for each, old in self._pairs()]
+                self._booking = replace(self._booking, posts=tuple(posts))
+
     def _nothing(self) -> dict[str, int]:
         return dict.fromkeys(self._policy.units, 0)
 
-    def _actual(self, cost: Cost) -> tuple[int, ...]:
-        booked = {
-            limit.unit: post[1]
-            for limit, post in zip(
-                self._policy.limits, self._booking.posts, strict=True
-            )
-        }
-        booked.update(self._policy.spent(cost))
-        return tuple(booked[limit.unit] for limit in self._policy.limits)
-
-    def _claim(self) -> bool:
+    def _claim(self, cost: Cost) -> tuple[int, ...] | None:
+        """Return what to post, per limit; None if it was posted before."""
+        spent = self._policy.spent(cost)
         with self._lock:
-            first, self._posted = not self._posted, True
-        return first
+            if self._posted:
+                return None
+            self._posted = True
+            actual = tuple(
+                spent.get(limit.unit, post.units) for limit, post in self._pairs()
+            )
+            return self._without_places(actual)
+
+    def _let_go(self) -> tuple[int, ...] | None:
+        with self._lock:
+            if not self._held:
+                return None
+            booked = tuple(post.units for post in self._booking.posts)
+            return self._without_places(booked)
+
+    def _without_places(self, actual: tuple[int, ...]) -> tuple[int, ...]:
+        """Take its places of concurrency limits out, the first time."""
+        if not self._held:
+            return actual
+        self._held = False
+        self._engine.heartbeat.drop(self)
+        pairs = zip(self._policy.limits, actual, strict=True)
+        return tuple(
+            0 if isinstance(limit, Concurrency) else units for limit, units in pairs
+        )
+
+    def _pairs(self) -> Iterator[tuple[Limit, Post]]:
+        return zip(self._policy.limits, self._booking.posts, strict=True)
 
     def _reopen(self, actual: tuple[int, ...]) -> None:
         # Whether it was posted is not known. Charging twice is safe, refunding is not.
-        posts = zip(actual, self._booking.posts, strict=True)
-        if all(units >= post[1] for units, post in posts):
+        posts = zip(actual, self._pairs(), strict=True)
+        if all(
+            units >= post.units or isinstance(limit, Concurrency)
+            for units, (limit, post) in posts
+        ):
             self._posted = False
-
-
-class Reservation:
-    """
-    A call whose cost is an estimate: acquired on entering a block, posted on leaving.
-
-    Works with ``with`` and ``async with``. Without settle or cancel the estimate stays,
-    also when the block raises: the call may have been made. If the store cannot be
-    reached when the block is left, StoreError is raised; a block's own exception goes
-    before it.
-    """
-
-    def __init__(
-        self, engine: Engine, key: Key | str, cost: Cost, timeout: float | None
-    ) -> None:
-        self._engine = engine
-        self._ask = (key, cost, timeout)
-        self._permit: Permit | None = None
-        self._note: Cost | None = None
-        self._entered = False
-        self._quiet = False
-
-    def keep_result(self) -> None:
-        """
-        Let a posting that fails be logged, not raised: there is a result to return.
-
-        The estimate then stays charged.
-        """
-        self._quiet = True
-
-    @property
-    def waited(self) -> float:
-        """Seconds from asking to having the permit."""
-        return self.permit.waited
-
-    @property
-    def permit(self) -> Permit:
-        """
-        The permit behind it.
-
-        Raises:
-            MisuseError: Before the block is entered (P504).
-        """
-        if self._permit is None:
-            raise MisuseError(
-                "this reservation holds nothing yet",
-                code="P504",
-                hint="Enter it first: with limiter.reserve(...) as reservation:",
-            )
-        return self._permit
-
-    def settle(self, cost: Cost) -> None:
-        """
-        Note the true cost; it is posted when the block is left. The last note counts.
-
-        Raises:
-            CostError: If a unit is unknown or not a whole number (P302).
-        """
-        self.permit.policy.spent(cost)
-        self._note = cost
-
-    def cancel(self) -> None:
-        """Note that nothing was used; all of it goes back when the block is left."""
-        self._note = dict.fromkeys(self.permit.policy.units, 0)
-
-    def _enter(self) -> None:
-        if self._entered:
-            raise MisuseError(
-                "this reservation was used before",
-                code="P504",
-                hint="Call limiter.reserve(...) for each call.",
-            )
-        self._entered = True
-
-    def __enter__(self) -> Self:
-        self._engine.may_block("with limiter.reserve()", "async with limiter.reserve()")
-        self._enter()
-        self._permit = self._engine.acquire(*self._ask)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._note is not None:
-            try:
-                self.permit.settle(self._note)
-            except StoreError as failure:
-                self._not_posted(failure, error)
-
-    async def __aenter__(self) -> Self:
-        self._enter()
-        self._permit = await self._engine.acquire_async(*self._ask)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._note is not None:
-            try:
-                await self.permit.settle_async(self._note)
-            except StoreError as failure:
-                self._not_posted(failure, error)
-
-    def _not_posted(self, failure: StoreError, error: BaseException | None) -> None:
-        # What the block raised, or what the call returned, matters more to its caller.
-        if error is None and not self._quiet:
-            raise failure
-        _log.warning("a true cost was not posted, the estimate stays: %s", failure)

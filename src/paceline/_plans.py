@@ -4,130 +4,63 @@ What each operation does, as a generator that does no I/O and reads no clock.
 A plan yields effects and is sent their results. ``_sync.run`` and ``_aio.run`` are its
 two drivers, so there is one copy of every decision and two of every await. Whatever
 interrupts an effect is thrown into the plan, which can then still give a booking back.
+Waiting for a turn is in ``_turns``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from math import inf
-from typing import Any, TypeAlias, TypeVar
 
 from . import _reply, _wire
+from ._calls import Booking, Call, Clock, Post, Request, Scope
 from ._decision import Decision, LimitStatus
-from ._errors import CostTooLarge, RateLimitExceeded, StoreError
-from ._limits import SECOND_US
-from ._reply import OTHER_DAY, Answer, Reply
-from ._rules import Policy
-from ._wire import Booking, Call, Clock, Request, Scope
+from ._desk import Desk, Owed, ask
+from ._effects import Now, Plan, Stir
+from ._errors import CostTooLarge, StoreError, StoreUnavailable
+from ._limits import SECOND_US, Limit
+from ._policy import Policy
+from ._reply import Answer
 
-T = TypeVar("T")
-
-# A booked sleeper that has heard nothing of its account for so many seconds asks before
-# it goes: somebody may have called a cool-down since. A second, and a little: whoever
-# waits for a window of a second hears of it once in each.
-_HEARSAY = 1.1
-
-# Seconds by which a turn may lie beyond the timeout: a quick answer is no reason to
-# give up a turn, a slow one is.
-_LAG = 0.01
-
-_FURTHEST = _wire.FURTHEST_US / SECOND_US
-_NAP = 86_400.0  # no clock of a platform sleeps for years
-
-
-@dataclass(frozen=True, slots=True)
-class Sleep:
-    """Ask the driver to wait."""
-
-    seconds: float
-
-
-class Now:
-    """Ask the driver for a moment of a clock that never steps back, in seconds."""
-
-
-Effect: TypeAlias = Call | Sleep | Now
-Plan: TypeAlias = Generator[Effect, Any, T]
-
-
-@dataclass(slots=True)
-class Desk:
-    """
-    What all calls of one limiter share.
-
-    Attributes:
-        nonce: Returns a random number.
-        day_us: The server's clock at the last reply, for calendars.
-        heard: Per account: when it was last heard of and until when it cools down.
-    """
-
-    nonce: Callable[[], int]
-    day_us: int = 0
-    heard: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
-
-    def clock(self) -> Clock:
-        """Return what the next call needs to know of time and chance."""
-        return Clock(self.nonce(), self.day_us)
-
-    def listen(self, scope: Scope, policy: Policy, at: float, cool_us: int) -> None:
-        """Note what a reply said of an account's cool-down."""
-        if len(self.heard) > _MOST_HEARD:
-            self.heard.clear()
-        until = at + cool_us / SECOND_US if cool_us else 0.0
-        self.heard[scope.key, policy.account] = (at, until)
-
-    def heard_since(self, scope: Scope, policy: Policy, moment: float) -> bool:
-        """Tell whether a reply told of an account since *moment*."""
-        return self.heard.get((scope.key, policy.account), _UNHEARD)[0] >= moment
-
-    def cools_until(self, scope: Scope, policy: Policy) -> float:
-        """Return until when an account cools down, as far as was heard."""
-        return self.heard.get((scope.key, policy.account), _UNHEARD)[1]
-
-
-_MOST_HEARD = 10_000
-_UNHEARD = (-inf, 0.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """A permit that may be used now, and how many seconds it waited."""
-
-    booking: Booking
-    waited: float
-
-
-def ask(desk: Desk, encode: Callable[[Clock], Call]) -> Plan[Reply]:
-    """Call a script; once more if the server's day is another than we thought."""
-    reply = yield encode(desk.clock())
-    if _other_day(desk, reply):
-        reply = yield encode(desk.clock())
-        if _other_day(desk, reply):
-            raise StoreError(
-                "the server's clock and the limits' calendar do not agree",
-                code="P210",
-                hint="Look at the server's clock, and at tzdata on this host.",
-            )
-    return reply
-
-
-def _other_day(desk: Desk, reply: Reply) -> bool:
-    try:
-        kind, desk.day_us = int(reply[0]), int(reply[1])
-    except (TypeError, ValueError, IndexError):
-        return False  # the decoder says what is wrong with it
-    return kind == OTHER_DAY
+# How late a permit may be when its reply had to be fetched a second time, and how
+# often one may be.
+_PROMPT_US = 1_000
+_MOST_LOST = 4
 
 
 def decide(
-    desk: Desk, scope: Scope, policy: Policy, charges: tuple[int, ...], wait_us: int
+    desk: Desk, scope: Scope, request: Request, patience: float = inf
 ) -> Plan[Answer]:
-    """Ask once, for a booking at most *wait_us* ahead."""
-    requests = [Request(policy, charges, wait_us)]
+    """
+    Ask once; anew if a lost reply came back too late to use what it grants.
+
+    Args:
+        patience: Seconds for which the call may be sent again if its reply is lost.
+
+    Raises:
+        CostTooLarge: If a limit can never hold the cost.
+    """
+    yield from _repay(desk)
+    for _ in range(_MOST_LOST):
+        answer = yield from _decide(desk, scope, request, patience)
+        late_us = -answer.wait_us - scope.guard_us
+        if answer.booking is None or late_us <= _PROMPT_US:
+            return answer
+        yield from cancel(desk, scope, request.policy, answer.booking)
+    raise StoreUnavailable(
+        "the store's replies are lost again and again",
+        code="P208",
+        hint="Look at the network between here and the store.",
+    )
+
+
+def _decide(
+    desk: Desk, scope: Scope, request: Request, patience: float
+) -> Plan[Answer]:
 
     def encode(clock: Clock) -> Call:
-        return _wire.encode_acquire(scope, requests, clock)
+        call = _wire.encode_acquire(scope, [request], clock)
+        return replace(call, patience=patience)
 
     try:
         reply = yield from ask(desk, encode)
@@ -135,121 +68,68 @@ def decide(
         # Interrupted while the server decided: what it booked, nobody will use.
         late = getattr(error, "reply", None)
         if late is not None:
-            (answer,) = _reply.decode_acquire(late, scope, requests)
+            (answer,) = _reply.decode_acquire(late, scope, [request])
             if answer.booking is not None:
-                yield from cancel(desk, scope, policy, answer.booking)
+                yield from cancel(desk, scope, request.policy, answer.booking)
+        _owe(desk, error, scope, request)
         raise
-    (answer,) = _reply.decode_acquire(reply, scope, requests)
+    (answer,) = _reply.decode_acquire(reply, scope, [request])
     if answer.never:
-        pairs = zip(policy.limits, charges, strict=True)
+        pairs = zip(request.policy.limits, request.charges, strict=True)
         cost = ", ".join(f"{units:,} of {limit.name}" for limit, units in pairs)
         raise CostTooLarge(
             f"{answer.decision.limit} can never hold this cost: {cost}",
             hint="No waiting would help: lower the cost or raise the limit.",
         )
     now = yield Now()
-    desk.listen(scope, policy, now, answer.cool_us)
+    desk.listen(scope, request.policy, now, answer.cool_us)
+    desk.compare(scope, request.policy, answer)
     return answer
+
+
+def _owe(
+    desk: Desk,
+    error: BaseException,
+    scope: Scope | None = None,
+    request: Request | None = None,
+) -> None:
+    # A call that may have been carried out is sent again when the store is back.
+    sent = getattr(error, "sent", None)
+    if sent is not None:
+        desk.owed.append(Owed(sent, scope, request))
+
+
+def _repay(desk: Desk) -> Plan[None]:
+    """Learn what became of one call whose caller gave up, and give it back."""
+    if not desk.owed:
+        return
+    try:
+        owed = desk.owed.popleft()
+    except IndexError:
+        return  # another thread took it
+    try:
+        reply = yield replace(owed.call, patience=0.0)
+        if owed.scope is None or owed.request is None:
+            return
+        (answer,) = _reply.decode_acquire(reply, owed.scope, [owed.request])
+    except StoreUnavailable:
+        desk.owed.append(owed)
+        return
+    except StoreError:
+        return  # nobody knows; what it charged stays charged
+    except BaseException:
+        desk.owed.append(owed)
+        raise
+    if answer.booking is not None:
+        yield from cancel(desk, owed.scope, owed.request.policy, answer.booking)
 
 
 def try_acquire(
     desk: Desk, scope: Scope, policy: Policy, charges: tuple[int, ...]
 ) -> Plan[Decision]:
     """Ask once, for now."""
-    answer = yield from decide(desk, scope, policy, charges, 0)
+    answer = yield from decide(desk, scope, Request(policy, charges, 0))
     return answer.decision
-
-
-def acquire(
-    desk: Desk,
-    scope: Scope,
-    policy: Policy,
-    charges: tuple[int, ...],
-    timeout: float | None,
-) -> Plan[Granted]:
-    """
-    Book the earliest turn and sleep until it comes.
-
-    Args:
-        timeout: Seconds in all, the store's time included. None means no bound.
-
-    Raises RateLimitExceeded as soon as it is known that the turn comes too late.
-    """
-    start = yield Now()
-    end = inf if timeout is None else start + timeout
-    now = start
-    while True:
-        left = max(0.0, end - now)
-        wait_us = int(min(left, _FURTHEST) * SECOND_US)
-        answer = yield from decide(desk, scope, policy, charges, wait_us)
-        now = yield Now()
-        wait = answer.wait_us / SECOND_US
-        if answer.booking is None:
-            if now + wait > end or left <= 0:
-                raise _too_late(scope, policy, answer.decision, timeout)
-            # A hint, not a booking: the pause is the server's word.
-            yield Sleep(min(wait, _NAP))
-        elif wait == 0:
-            return Granted(answer.booking, now - start)
-        elif now + wait > end + _LAG:
-            # The answer took so long that the booked turn is too late.
-            yield from cancel(desk, scope, policy, answer.booking)
-            raise _too_late(scope, policy, answer.decision, timeout)
-        else:
-            went = yield from _take_turn(desk, scope, policy, answer.booking, wait)
-            if went:
-                now = yield Now()
-                return Granted(answer.booking, now - start)
-        now = yield Now()
-
-
-def _too_late(
-    scope: Scope, policy: Policy, decision: Decision, timeout: float | None
-) -> RateLimitExceeded:
-    who = "/".join(part for part in (scope.display, policy.account) if part)
-    asked = "no wait" if timeout == 0 else f"at most {timeout:g} s"
-    return RateLimitExceeded(
-        f"{decision.limit} of {who or 'this key'} allows this call in "
-        f"{decision.retry_after:.3f} s; the caller allowed {asked}",
-        decision=decision,
-        hint="Wait longer (timeout=), lower the cost, or raise the limit.",
-    )
-
-
-def _take_turn(
-    desk: Desk, scope: Scope, policy: Policy, booking: Booking, wait: float
-) -> Plan[bool]:
-    """Sleep until a booked turn; False if a cool-down came between, and it is back."""
-    try:
-        yield Sleep(wait)
-        now = yield Now()
-        if not desk.heard_since(scope, policy, now - _HEARSAY):
-            yield from _ask_cool_down(desk, scope, policy, now)
-    except GeneratorExit:
-        raise  # a plan that is closed can call nobody
-    except BaseException:
-        # Cancelled or interrupted: the booking goes back, whoever waits moves up.
-        yield from cancel(desk, scope, policy, booking)
-        raise
-    if desk.cools_until(scope, policy) <= now:
-        return True
-    yield from cancel(desk, scope, policy, booking)
-    return False
-
-
-def _ask_cool_down(desk: Desk, scope: Scope, policy: Policy, now: float) -> Plan[None]:
-    # Many wake at once: one of them asks, the others hear of it.
-    def known() -> bool:
-        return desk.heard_since(scope, policy, now - _HEARSAY)
-
-    call = _wire.encode_peek(scope, policy, desk.clock())
-    try:
-        reply = yield replace(call, ordered=True, needless=known)
-    except StoreError:
-        return  # the turn is booked; a store that went away cannot take it back
-    if reply is not None and not _other_day(desk, reply):
-        now = yield Now()
-        desk.listen(scope, policy, now, _reply.decode_cool(reply))
 
 
 def settle(
@@ -259,13 +139,21 @@ def settle(
     booking: Booking,
     actual: tuple[int, ...],
 ) -> Plan[None]:
-    """Post the true cost of a booking."""
+    """Post the true cost of a booking; a limit on calls at a time is released by 0."""
 
     def encode(clock: Clock) -> Call:
         return _wire.encode_settle(scope, policy, booking, actual, clock)
 
-    if actual != tuple(post[1] for post in booking.posts):
-        yield from ask(desk, encode)
+    booked = tuple(post.units for post in booking.posts)
+    if actual == booked:
+        return
+    try:
+        _reply.unwrap((yield from ask(desk, encode)))
+    except BaseException as error:
+        _owe(desk, error)
+        raise
+    if any(new < old for new, old in zip(actual, booked, strict=True)):
+        yield Stir(scope.key)
 
 
 def cancel(desk: Desk, scope: Scope, policy: Policy, booking: Booking) -> Plan[None]:
@@ -275,6 +163,17 @@ def cancel(desk: Desk, scope: Scope, policy: Policy, booking: Booking) -> Plan[N
         yield from settle(desk, scope, policy, booking, nothing)
     except StoreError:
         return
+
+
+def renew(
+    desk: Desk, scope: Scope, holds: list[tuple[Policy, Limit, Post]]
+) -> Plan[list[int]]:
+    """Hold on to leases; return the new end of each, 0 if it is lost."""
+
+    def encode(clock: Clock) -> Call:
+        return _wire.encode_renew(scope, holds, clock)
+
+    return _reply.decode_renew((yield from ask(desk, encode)), len(holds))
 
 
 def peek(desk: Desk, scope: Scope, policy: Policy) -> Plan[tuple[LimitStatus, ...]]:
@@ -298,3 +197,4 @@ def reset(desk: Desk, scope: Scope, policy: Policy) -> Plan[None]:
     """Forget the accounts of a key and model."""
     desk.heard.pop((scope.key, policy.account), None)
     yield _wire.encode_reset(scope, policy)
+    yield Stir(scope.key)

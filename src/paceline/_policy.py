@@ -8,7 +8,7 @@ from operator import index
 from typing import TypeAlias
 
 from ._errors import CostError, CostTooLarge
-from ._limits import MOST_BUCKET, MOST_WINDOW, Limit, TokenBucket
+from ._limits import MOST_BUCKET, MOST_WINDOW, Concurrency, Limit, TokenBucket
 from ._suggest import closest, listed, shown
 
 Cost: TypeAlias = int | Mapping[str, int]
@@ -30,7 +30,9 @@ class Policy:
 
         limits: All of them, the own ones first.
 
-        units: What they count.
+        units: What they count, calls at a time excepted: every call is one.
+
+        leases: Whether there is a limit on calls at a time.
     """
 
     account: str
@@ -38,6 +40,7 @@ class Policy:
     shared: tuple[Limit, ...] = ()
     limits: tuple[Limit, ...] = field(init=False, repr=False, compare=False)
     units: frozenset[str] = field(init=False, repr=False, compare=False)
+    leases: bool = field(init=False, repr=False, compare=False)
     # Per limit: its unit, what is charged if a cost leaves the unit out (-1: it must
     # not), and its capacity.
     _meters: tuple[tuple[str, int, int], ...] = field(
@@ -50,15 +53,20 @@ class Policy:
 
     def __post_init__(self) -> None:
         limits = (*self.own, *self.shared)
-        units = frozenset(limit.unit for limit in limits)
-        required = len(units - {"requests"})
+        counted = [each for each in limits if not isinstance(each, Concurrency)]
+        units = frozenset(limit.unit for limit in counted)
+        leases = len(counted) < len(limits)
+        named = units - {"requests"}
+        required = len(named)
         meters = tuple(
-            (limit.unit, 1 if limit.unit == "requests" else -1, limit.capacity)
+            (limit.unit, -1 if limit.unit in named else 1, limit.capacity)
             for limit in limits
         )
-        most = -1 if required else min((each[2] for each in meters), default=-1)
+        flat = not required and not leases
+        most = min((each[2] for each in meters), default=-1) if flat else -1
         object.__setattr__(self, "limits", limits)
         object.__setattr__(self, "units", units)
+        object.__setattr__(self, "leases", leases)
         object.__setattr__(self, "_meters", meters)
         object.__setattr__(self, "_required", required)
         object.__setattr__(self, "_most", most)
@@ -123,7 +131,8 @@ class Policy:
             given["requests"] = _whole("requests", cost)
             self._check_units(given, "the cost", complete=True)
         for limit in self.limits:
-            if given[limit.unit] > limit.capacity:
+            # Each call is one of those at a time, whatever it costs.
+            if given.get(limit.unit, 1) > limit.capacity:
                 whose = f" of {shown(self.account)}" if self.account else ""
                 raise CostTooLarge(
                     f"the cost in {limit.unit} is {_number(given[limit.unit])}, but "
@@ -131,7 +140,7 @@ class Policy:
                     f"{limit.capacity:,}: no waiting would help",
                     hint="Split the call, lower its cost, or raise the limit.",
                 )
-        return tuple(given[limit.unit] for limit in self.limits)
+        return tuple(given.get(limit.unit, 1) for limit in self.limits)
 
     def _check_units(
         self, cost: Mapping[str, int], what: str, *, complete: bool

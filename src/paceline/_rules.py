@@ -14,15 +14,18 @@ from functools import lru_cache
 from typing import TypeAlias, TypeVar
 
 from ._errors import ConfigError
+from ._format import format_limit
 from ._key import flaw
-from ._limits import CalendarWindow, Limit, SlidingWindow, TokenBucket
-from ._parse import format_limit, parse_limit
+from ._limits import CalendarWindow, Concurrency, Limit, SlidingWindow, TokenBucket
+from ._parse import parse_limit
 from ._policy import Cost, Policy
 from ._suggest import closest, listed, shown
 
 SomeLimits: TypeAlias = str | Limit | Iterable[str | Limit]
 Limits: TypeAlias = SomeLimits | Mapping[str, SomeLimits]
 T = TypeVar("T")
+
+_LIMIT = SlidingWindow | TokenBucket | CalendarWindow | Concurrency
 
 __all__ = ["Cost", "Limits", "Policy", "Rules", "SomeLimits"]
 
@@ -177,7 +180,7 @@ def _no_families(what: str) -> ConfigError:
 
 
 def _gather(where: str, some: SomeLimits) -> tuple[Limit, ...]:
-    if isinstance(some, str | SlidingWindow | TokenBucket | CalendarWindow):
+    if isinstance(some, str | _LIMIT):
         some = (some,)
     if isinstance(some, Mapping) or not isinstance(some, Iterable):
         raise _no_limit(where, some)
@@ -185,7 +188,7 @@ def _gather(where: str, some: SomeLimits) -> tuple[Limit, ...]:
 
 
 def _limit(where: str, given: str | Limit) -> Limit:
-    if isinstance(given, SlidingWindow | TokenBucket | CalendarWindow):
+    if isinstance(given, _LIMIT):
         return given
     if not isinstance(given, str):
         raise _no_limit(where, given)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._plans import Effect, Now, Plan, Sleep
+from ._calls import Call
+from ._effects import Effect, Enter, Now, Plan, Sleep, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,14 +34,24 @@ def run(plan: Plan[T], store: SyncStore) -> T:
 
 
 def _perform(effect: Effect, store: SyncStore) -> Any:
+    if isinstance(effect, Call):
+        return _call(effect, store)
     if isinstance(effect, Now):
         return time.monotonic()
     if isinstance(effect, Sleep):
         return time.sleep(effect.seconds)
+    if isinstance(effect, Wait):
+        return effect.ticket.wait(effect.seconds)
+    if isinstance(effect, Enter):
+        return store.lines.enter(effect.scope, effect.line, ahead=effect.ahead)
+    return store.lines.stir(effect.scope)
+
+
+def _call(call: Call, store: SyncStore) -> Any:
     asked = time.monotonic()
-    if not effect.ordered:
-        return store.call(effect, asked)
-    with store.queue(effect.key):
-        if effect.needless is not None and effect.needless():
+    if not call.ordered:
+        return store.call(call, asked)
+    with store.queue(call.key):
+        if call.needless is not None and call.needless():
             return None
-        return store.call(effect, asked)
+        return store.call(call, asked)

@@ -2,116 +2,64 @@
 Speak the scripts' language: requests to KEYS and ARGV. ``_reply`` is the way back.
 
 The twin of ``lua/``: the constants name the arguments as the scripts' headers do, in
-the same order, and a test holds the two together. Below the facade moments and waits
-are integer microseconds, above it float seconds.
+the same order, and a test holds the two together.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from ._calendar import boundaries
-from ._limits import SECOND_US, CalendarWindow, Limit, SlidingWindow
+from ._calls import Arg, Booking, Call, Clock, Post, Request, Scope
+from ._limits import (
+    SECOND_US,
+    CalendarWindow,
+    Concurrency,
+    Limit,
+    SlidingWindow,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from ._rules import Policy
 
-HEAD = ("now", "nonce", "display", "guard")
+HEAD = ("lane", "number", "now", "nonce", "display", "guard")
 FIELD = ("field",)
 LIMIT = ("account", "tag", "capacity", "grace", "p1", "p2", "p3")
-REQUEST = ("own", "max_wait", "charges")
+REQUEST = ("own", "max_wait", "horizon", "span", "part", "again", "charges")
 CHARGE = ("limit", "cost")
-SETTLEMENT = ("limit", "moment", "change", "epoch", "shift")
+SETTLEMENT = ("limit", "moment", "change", "epoch", "shift", "stamp")
+RENEWAL = ("limit", "stop", "epoch")
+
+__all__ = [
+    "FURTHEST_US",
+    "Book",
+    "Booking",
+    "Call",
+    "Clock",
+    "Post",
+    "Request",
+    "Scope",
+    "encode_acquire",
+    "encode_cool_down",
+    "encode_peek",
+    "encode_renew",
+    "encode_reset",
+    "encode_settle",
+    "grace_us",
+    "lease_slot",
+    "own_field",
+    "place",
+    "spare_us",
+]
 
 # Bookings reach no further ahead than the longest window: a month.
 FURTHEST_US = 31 * 86_400 * SECOND_US
 SHARED = "s"
 
-Arg: TypeAlias = str | int
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """
-    One call of ``lua/{script}.lua``, ready to be sent.
-
-    Attributes:
-        ordered: Whether callers of one process must be served in their order.
-
-        needless: Of an ordered call: asked when its turn comes; if True it is not
-            sent, and its reply is None.
-    """
-
-    script: str
-    key: str
-    args: tuple[Arg, ...]
-    ordered: bool = False
-    needless: Callable[[], bool] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """
-    Who is limited, as the wire sees it.
-
-    Attributes:
-        key: The hash in the store.
-
-        display: How people see the scope; may be stored. Empty if nobody said.
-
-        guard_us: For how long every permit may be used late.
-    """
-
-    key: str
-    display: str
-    guard_us: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """
-    What a call needs to know of time and chance.
-
-    Attributes:
-        nonce: 0 to 9999, random.
-
-        day_us: Any moment of the server's present day, for calendars.
-
-        now_us: The moment to decide at. Only tests give one; None is the server's.
-    """
-
-    nonce: int
-    day_us: int
-    now_us: int | None = None
-
-    @property
-    def now(self) -> Arg:
-        """The argument of a script."""
-        return "" if self.now_us is None else self.now_us
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What one caller asks for: charges are units per limit of the policy."""
-
-    policy: Policy
-    charges: tuple[int, ...]
-    max_wait_us: int
-
-
-@dataclass(frozen=True, slots=True)
-class Booking:
-    """
-    What was charged, and where, so that it can be settled.
-
-    Attributes:
-        posts: Per limit of the policy: moment (us), units, epoch, shift (us).
-    """
-
-    posts: tuple[tuple[int, int, str, int], ...]
+_LEASE_SLOTS = 60
+_BUCKET_SLOTS = 60
 
 
 def own_field(policy: Policy) -> str:
@@ -125,13 +73,23 @@ def grace_us(limit: Limit) -> int:
 
     A 200th of the window, 1 to 100 ms: what a scheduler needs, and little capacity.
     """
-    if isinstance(limit, CalendarWindow):
+    if isinstance(limit, CalendarWindow | Concurrency):
         return 0
     window = limit.per_us
     if not isinstance(limit, SlidingWindow):
         window = window * limit.capacity // limit.rate
     # Never so long that a tiny bucket would spend its time in graces.
     return min(100_000, max(1_000, window // 200), window // 20)
+
+
+def spare_us(scope: Scope, policy: Policy, charges: Sequence[int]) -> int:
+    """Return by how many microseconds a permit that waited may be used late."""
+    graces = [
+        grace_us(limit)
+        for limit, units in zip(policy.limits, charges, strict=True)
+        if units and not isinstance(limit, CalendarWindow | Concurrency)
+    ]
+    return scope.guard_us + min(graces, default=FURTHEST_US)
 
 
 def encode_acquire(scope: Scope, requests: Sequence[Request], clock: Clock) -> Call:
@@ -143,7 +101,8 @@ def encode_acquire(scope: Scope, requests: Sequence[Request], clock: Clock) -> C
     for request in requests:
         limits = request.policy.limits
         wait = min(FURTHEST_US, request.max_wait_us)
-        args += (book.fields[own_field(request.policy)], wait, len(limits))
+        args += (book.fields[own_field(request.policy)], wait, request.horizon_us)
+        args += (request.span_us, request.part, int(request.again), len(limits))
         for limit, cost in zip(limits, request.charges, strict=True):
             args += (book.limits[place(request.policy, limit)], cost)
     return Call("acquire", scope.key, tuple(args), ordered=True)
@@ -161,12 +120,23 @@ def encode_settle(
     args: list[Arg] = [clock.now, clock.nonce, *book.args]
     rows: list[Arg] = []
     for limit, post, units in zip(policy.limits, booking.posts, actual, strict=True):
-        moment, booked, epoch, shift = post
-        if units != booked:
+        if units != post.units:
             number = book.limits[place(policy, limit)]
-            rows += (number, moment, units - booked, epoch, shift)
+            rows += (number, post.moment, units - post.units)
+            rows += (post.epoch, post.shift, post.stamp)
     args += (len(rows) // len(SETTLEMENT), *rows)
     return Call("settle", scope.key, tuple(args))
+
+
+def encode_renew(
+    scope: Scope, holds: Sequence[tuple[Policy, Limit, Post]], clock: Clock
+) -> Call:
+    """Encode a call of ``lua/renew.lua``, for leases of concurrency limits."""
+    book = Book([Request(policy, (), 0) for policy, _, _ in holds], clock.day_us)
+    args: list[Arg] = [clock.now, clock.nonce, *book.args, len(holds)]
+    for policy, limit, post in holds:
+        args += (book.limits[place(policy, limit)], post.moment, post.epoch)
+    return Call("renew", scope.key, tuple(args))
 
 
 def encode_peek(scope: Scope, policy: Policy, clock: Clock) -> Call:
@@ -229,4 +199,12 @@ def _parameters(limit: Limit, day_us: int) -> tuple[int, int, int]:
         return limit.per_us, -(-limit.per_us // limit.slots), 8 * limit.slots
     if isinstance(limit, CalendarWindow):
         return boundaries(limit.period, limit.tz, day_us)
-    return limit.per_us, limit.rate, 0
+    if isinstance(limit, Concurrency):
+        return limit.lease_us, lease_slot(limit), 0
+    fill = limit.per_us * limit.capacity // limit.rate
+    return limit.per_us, limit.rate, max(1, fill // _BUCKET_SLOTS)
+
+
+def lease_slot(limit: Concurrency) -> int:
+    """Return to how many microseconds the end of a lease is rounded up."""
+    return -(-limit.lease_us // _LEASE_SLOTS)

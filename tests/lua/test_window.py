@@ -108,7 +108,7 @@ def test_memory_is_bounded_whatever_the_limit(clean_server):
     for _ in range(1000):
         account.now += 71_000
         account.acquire(100)
-    assert len(account.state()["m:"]) < 81 + 60 + 25 * 62
+    assert len(account.state()["m:"]) < 113 + 90 + 25 * 62
 
 
 def test_booking_ahead_is_bounded_too(clean_server):
@@ -123,6 +123,6 @@ def test_booking_ahead_is_bounded_too(clean_server):
     refused = [a for a in answers if a.booking is None]
     assert refused
     assert all(0 < a.wait_us <= SECOND for a in refused)
-    assert len(account.state()["m:"]) < 81 + 60 + 25 * 20
+    assert len(account.state()["m:"]) < 113 + 90 + 25 * 20
     account.now += refused[0].wait_us
     assert account.acquire(wait=3600).booking

@@ -5,7 +5,13 @@ import re
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
-from paceline import CalendarWindow, ConfigError, SlidingWindow, TokenBucket
+from paceline import (
+    CalendarWindow,
+    Concurrency,
+    ConfigError,
+    SlidingWindow,
+    TokenBucket,
+)
 from paceline._parse import format_limit, parse_limit
 from paceline._suggest import closest, listed, shown
 
@@ -172,7 +178,7 @@ def test_the_whole_text_of_an_error():
         "            ^^\n"
         '  Did you mean "500 req/min"?\n'
         '  Write it like "500/min", "30k tokens/min", "1 per 200ms", '
-        '"500/min burst 50" or "10k/day calendar".'
+        '"500/min burst 50", "10k/day calendar" or "32 concurrent".'
     )
 
 
@@ -182,14 +188,26 @@ def test_the_whole_text_of_an_error():
         "32 concurrent",
         "32 Concurrent requests",
         "32 requests concurrent",
-        "5 concurrency",
+        "32 concurrent calls",
+        "32 concurrency",
     ],
 )
-def test_concurrency_comes_later(text):
-    """A limit on concurrent calls is refused as such, without a guess."""
-    error = refusal(text)
-    assert "concurrent calls come with a later version" in error.message
-    assert suggestion(error) is None
+def test_calls_at_a_time(text):
+    """A limit on concurrent calls has no period."""
+    assert parse_limit(text) == Concurrency(32)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("32 tokens concurrent", "32 concurrent"),
+        ("32 concurrent/min", "32 concurrent"),
+        ("32 concurrent lease 5", "32 concurrent"),
+    ],
+)
+def test_what_is_no_limit_on_calls_at_a_time(text, meant):
+    """Only calls are concurrent, and without a period."""
+    assert suggestion(refusal(text)) == meant
 
 
 def test_a_month_is_explained():

@@ -1,11 +1,22 @@
 """Plans without a store and without a clock: what they ask for, and in which order."""
 
+from dataclasses import replace
+
 import pytest
 
-from paceline import CostTooLarge, RateLimitExceeded, SlidingWindow, StoreUnavailable
-from paceline._plans import Desk, Now, Sleep, acquire, try_acquire
+from paceline import (
+    CostTooLarge,
+    RateLimitExceeded,
+    SlidingWindow,
+    StoreError,
+    StoreUnavailable,
+)
+from paceline._desk import Desk
+from paceline._effects import Now, Sleep, Stir
+from paceline._plans import try_acquire
 from paceline._rules import Rules
-from paceline._wire import Call, Scope
+from paceline._turns import Wish, acquire
+from paceline._wire import Call, Post, Scope
 
 SCOPE = Scope("paceline:1:{x}", "team-a")
 POLICY = Rules(SlidingWindow(5, 1.0)).policy("m")
@@ -29,7 +40,7 @@ class Steps:
         self.skip()
 
     def skip(self):
-        while isinstance(self.effect, Now):
+        while isinstance(self.effect, Now | Stir):
             self.effect = self.plan.send(self.now)
 
     def answer(self, value):
@@ -49,7 +60,7 @@ class Steps:
 
 
 def waiting(timeout=10.0):
-    return Steps(acquire(desk(), SCOPE, POLICY, (1,), timeout))
+    return Steps(acquire(desk(), SCOPE, POLICY, (1,), Wish(timeout)))
 
 
 def test_a_free_permit_takes_one_call():
@@ -60,7 +71,7 @@ def test_a_free_permit_takes_one_call():
     assert steps.effect.script == "acquire"
     granted = steps.end(reply(1))
     assert granted.waited == 0
-    assert granted.booking.posts == ((NOW_US, 1, "e" * 20, 0),)
+    assert granted.booking.posts == (Post(NOW_US, 1, "e" * 20, 0, stamp=1_001),)
 
 
 def test_a_booked_turn_is_slept_for_and_not_asked_for_again():
@@ -108,7 +119,7 @@ def test_a_hint_is_slept_for_and_asked_again():
     assert steps.answer(reply(0, wait_us=2_000_000, why=-1)) == Sleep(2.0)
     steps.now += 2.0
     again = steps.answer(None)
-    assert (again.script, again.args[-4]) == ("acquire", 8_000_000)
+    assert (again.script, again.args[-8]) == ("acquire", 8_000_000)
 
 
 def test_too_late_is_said_before_any_sleep():
@@ -132,6 +143,100 @@ def test_a_slow_answer_counts_against_the_timeout():
         steps.answer([1, NOW_US, b"e" * 20, 2, 0, 0])
 
 
+def span_of(call):
+    """Return what an acquire's only request asks for beyond the limit's grace."""
+    return call.args[-6]
+
+
+def test_a_late_sleeper_books_anew_with_twice_the_lag_to_spare():
+    """
+    Woken 30 ms late where 5 ms are allowed: back it goes, and 60 ms are asked for.
+    """
+    steps = waiting()
+    assert steps.answer(reply(1, wait_us=250_000)) == Sleep(0.25)
+    steps.now += 0.28
+    assert steps.answer(None).script == "settle"
+    again = steps.answer([1, NOW_US, b"e" * 20, 2, 0, 0])
+    assert (again.script, span_of(again)) == ("acquire", pytest.approx(60_000, abs=1))
+
+
+def test_a_sleeper_is_sent_back_once_only():
+    """
+    Late again, it goes: whoever is always late must not wait for ever.
+    """
+    steps = waiting()
+    steps.answer(reply(1, wait_us=250_000))
+    steps.now += 0.28
+    steps.answer(None)
+    steps.answer([1, NOW_US, b"e" * 20, 2, 0, 0])
+    assert steps.answer(reply(1, wait_us=250_000)) == Sleep(0.25)
+    steps.now += 1.25
+    assert steps.end(None).waited == pytest.approx(1.53)
+
+
+def test_a_process_that_wakes_late_allows_for_it():
+    """
+    The next turn is booked with more to spare, up to three times the limit's grace.
+    """
+    the_desk = desk()
+    the_desk.note_lag(4_000)
+    late = Steps(acquire(the_desk, SCOPE, POLICY, (1,), Wish(10.0)))
+    assert span_of(late.effect) == 6_000
+    the_desk.note_lag(400_000)
+    late = Steps(acquire(the_desk, SCOPE, POLICY, (1,), Wish(10.0)))
+    assert span_of(late.effect) == 15_000
+    late.answer(reply(1, wait_us=250_000))
+    late.now += 0.264
+    assert late.end(None).booking.posts[0].moment == NOW_US + 250_000 + 15_000
+
+
+def test_a_grant_whose_reply_came_back_late_is_asked_for_anew():
+    """
+    The store granted it half a second ago; used now, it would be half a second late.
+    """
+    steps = Steps(try_acquire(desk(), SCOPE, POLICY, (1,)))
+    assert steps.answer([2, 500_000, *reply(1)]).script == "settle"
+    assert steps.answer([1, NOW_US, b"e" * 20, 2, 0, 0]).script == "acquire"
+    assert steps.end(reply(1)).allowed
+
+
+def test_a_turn_that_a_lost_reply_told_of_comes_when_it_was_booked():
+    """
+    Half of the wait went by with the lost reply: only the rest is slept for.
+    """
+    steps = waiting()
+    pause = steps.answer([2, 100_000, *reply(1, wait_us=250_000)])
+    assert pause.seconds == pytest.approx(0.15)
+
+
+def test_an_answer_that_the_store_forgot_is_an_error():
+    """
+    Nobody knows what was charged: one clear error, and no second charge.
+    """
+    steps = Steps(try_acquire(desk(), SCOPE, POLICY, (1,)))
+    with pytest.raises(StoreError, match="P212"):
+        steps.answer([3, NOW_US])
+
+
+def test_what_a_given_up_call_booked_goes_back_with_the_next_one():
+    """
+    The next call sends the old one again, on its lane, and cancels what it booked.
+    """
+    the_desk = desk()
+    steps = Steps(try_acquire(the_desk, SCOPE, POLICY, (1,)))
+    error = StoreUnavailable("gone")
+    error.sent = replace(steps.effect, lane=("x", 5))
+    with pytest.raises(StoreUnavailable):
+        steps.fail(error)
+    steps = Steps(try_acquire(the_desk, SCOPE, POLICY, (1,)))
+    assert steps.effect.lane == ("x", 5)
+    assert steps.answer([2, 9_000_000, *reply(1)]).script == "settle"
+    own = steps.answer([1, NOW_US, b"e" * 20, 2, 0, 0])
+    assert (own.script, own.lane) == ("acquire", None)
+    assert steps.end(reply(1)).allowed
+    assert not the_desk.owed
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, TimeoutError])
 def test_whatever_interrupts_a_sleep_gives_the_booking_back(error):
     """
@@ -141,7 +246,7 @@ def test_whatever_interrupts_a_sleep_gives_the_booking_back(error):
     steps.answer(reply(1, wait_us=250_000))
     effect = steps.fail(error())
     assert effect.script == "settle"
-    assert effect.args[-4:-2] == (NOW_US + 255_000, -1)
+    assert effect.args[-5:-3] == (NOW_US + 255_000, -1)
     with pytest.raises(error):
         steps.answer([1, NOW_US, b"e" * 20, 2, 0, 0])
 

@@ -17,7 +17,7 @@ from paceline._permit import Permit
 SYNONYMS = {"asyncio": "time", "AsyncStore": "SyncStore"}
 TWINS = [
     (RateLimiter, ["acquire", "cool_down", "peek", "reset", "try_acquire"]),
-    (Permit, ["settle", "cancel"]),
+    (Permit, ["settle", "cancel", "release"]),
     (Engine, ["acquire", "run"]),
 ]
 
@@ -46,7 +46,7 @@ def test_aio_is_sync_with_awaits():
     """
     Taking every async and await out of _aio leaves _sync.
     """
-    assert len(body(_sync)) == 2
+    assert len(body(_sync)) == 3
     assert body(_sync) == body(_aio)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from paceline._errors import ConfigError
-from paceline._limits import CalendarWindow, Limit, SlidingWindow
+from paceline._limits import CalendarWindow, Concurrency, Limit, SlidingWindow
 from paceline._parse import parse_limit
 
 SECOND_NS = 1_000_000_000
@@ -51,10 +51,11 @@ class Quota:
         Raises:
             ConfigError: If the mock cannot enforce it (P151).
         """
-        if isinstance(limit, CalendarWindow):
+        if isinstance(limit, CalendarWindow | Concurrency):
+            kind = "a calendar" if isinstance(limit, CalendarWindow) else "concurrency"
             raise ConfigError(
-                f"the mock cannot enforce {limit.name!r}: it keeps buckets, and a "
-                "calendar is none",
+                f"the mock cannot enforce {limit.name!r}: it keeps buckets, and {kind} "
+                "is none",
                 code="P151",
                 hint='Give it a rate, such as "10k requests/day".',
             )

@@ -12,7 +12,18 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
-    from .._wire import Call
+    from .._calls import Call
+    from .._effects import Ticket
+
+
+class Lines(Protocol):
+    """Keeps waiters first come, first served; the tickets fit the driver."""
+
+    def enter(self, scope: str, line: str, *, ahead: bool) -> Ticket:
+        """Return a place at the end of a line, or right behind who is first."""
+
+    def stir(self, scope: str) -> None:
+        """Wake who is first in each line of a scope: there may be room."""
 
 
 class SyncStore(Protocol):
@@ -25,6 +36,9 @@ class SyncStore(Protocol):
         Who asked before the store was found gone fails with that finding: callers who
         queued meanwhile do not time out one after another.
 
+        A call whose reply is lost is sent again, for a while, on its lane; the
+        StoreUnavailable that ends this has the call, lane included, as ``sent``.
+
         Raises:
             StoreError: If the store refused, or (StoreUnavailable) was not there.
         """
@@ -32,13 +46,18 @@ class SyncStore(Protocol):
     def queue(self, key: str) -> AbstractContextManager[object]:
         """Return the lock that keeps this process's callers of a key in order."""
 
+    @property
+    def lines(self) -> Lines:
+        """Lines of waiters in this process."""
+
 
 class AsyncStore(Protocol):
     """
     Calls scripts on one event loop.
 
     A caller that is cancelled while its call is under way sees the call finished first;
-    the reply is then the ``reply`` attribute of the CancelledError.
+    the reply is then the ``reply`` attribute of the CancelledError, or the call its
+    ``sent`` if nobody knows what came of it.
     """
 
     def call(self, call: Call, asked: float) -> Awaitable[Any]:
@@ -53,6 +72,10 @@ class AsyncStore(Protocol):
 
     def queue(self, key: str) -> AbstractAsyncContextManager[object]:
         """Return the lock that keeps this loop's callers of a key in order."""
+
+    @property
+    def lines(self) -> Lines:
+        """Lines of waiters in this loop."""
 
 
 class Store(Protocol):

@@ -38,19 +38,21 @@ def open_store(target: object, *, connect_timeout: float, call_timeout: float) -
 
     timeouts = (connect_timeout, call_timeout)
     if not isinstance(target, str):
-        return RedisStore(ClientSource(target, *timeouts))
+        return RedisStore(ClientSource(target, *timeouts), call_timeout)
     scheme, _, rest = target.partition("://")
     if scheme in _REDIS and rest:
-        return RedisStore(UrlSource(f"{_REDIS[scheme]}://{rest}", *timeouts))
+        source = UrlSource(f"{_REDIS[scheme]}://{rest}", *timeouts)
+        return RedisStore(source, call_timeout)
     if scheme == "memory" and "://" in target:
         from .memory import MemorySource  # noqa: PLC0415 -- lazy
 
-        return RedisStore(MemorySource(rest))
+        return RedisStore(MemorySource(rest), call_timeout)
     if scheme == "embedded" and "://" in target:
         from .embedded import EmbeddedServer  # noqa: PLC0415 -- lazy
 
         server = EmbeddedServer(_directory(target))
-        return RedisStore(UrlSource("unix:///", *timeouts, server=server))
+        source = UrlSource("unix:///", *timeouts, server=server)
+        return RedisStore(source, call_timeout)
     raise _unknown(target, scheme)
 
 

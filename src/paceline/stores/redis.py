@@ -14,10 +14,13 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import ConnectionError as RedisConnectionError, NoScriptError
+from redis.exceptions import NoScriptError
 
 from .._errors import StoreError, StoreUnavailable
 from .._script import load
+from ._lanes import Lanes
+from ._lines import AsyncPlace, Lines, SyncPlace
+from ._sending import Sending
 from ._sources import ClientSource, Source, UrlSource
 from ._translate import FAILURES, translate
 
@@ -37,8 +40,9 @@ CONNECTIONS = 64
 class RedisStore:
     """The clients of this process: one blocking, one per event loop."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, call_timeout: float) -> None:
         self._source = source
+        self._timeout = call_timeout
         self._lock = threading.Lock()
         self._forget()
 
@@ -58,7 +62,7 @@ class RedisStore:
         self._here()
         with self._lock:
             if self._blocking is None:
-                self._blocking = SyncRedis(self._source)
+                self._blocking = SyncRedis(self._source, self._timeout)
             return self._blocking
 
     def aio(self) -> AsyncRedis:
@@ -68,7 +72,7 @@ class RedisStore:
         with self._lock:
             if loop not in self._loops:
                 self._forget_closed_loops()
-                self._loops[loop] = AsyncRedis(self._source)
+                self._loops[loop] = AsyncRedis(self._source, self._timeout)
             return self._loops[loop]
 
     def _forget_closed_loops(self) -> None:
@@ -121,11 +125,14 @@ class Outage:
 class SyncRedis:
     """Calls scripts and blocks until they answer."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, timeout: float) -> None:
         self._source = source
+        self._timeout = timeout
         self._outage = Outage()
         self._queues = [threading.Lock() for _ in range(_QUEUES)]
         self._places = threading.BoundedSemaphore(CONNECTIONS)
+        self.lanes = Lanes()
+        self.lines = Lines(SyncPlace)
         self.client: Any = source.sync_client()
 
     def queue(self, key: str) -> threading.Lock:
@@ -133,35 +140,44 @@ class SyncRedis:
         return self._queues[hash(key) % _QUEUES]
 
     def call(self, call: Call, asked: float) -> Any:
-        """Call a script."""
+        """Call a script; again while its reply is lost, for as long as is fit."""
         with self._places:
             self._outage.check(asked)
-            try:
-                return self._send(call)
-            except FAILURES as error:
-                if not (_never_sent(error) and self._source.heal()):
-                    raise self._outage.note(error, self._source.where) from error
-            try:
-                return self._send(call)
-            except FAILURES as error:
-                raise self._outage.note(error, self._source.where) from error
+            sending = Sending(call, asked, self._timeout, self.lanes)
+            while True:
+                try:
+                    reply = self._send(call, sending.lane)
+                except FAILURES as error:
+                    again = sending.failed(error) or (
+                        sending.may_heal(error) and self._source.heal()
+                    )
+                    if not again:
+                        finding = self._outage.note(error, self._source.where)
+                        raise sending.give_up(finding) from error
+                    time.sleep(sending.pause)
+                else:
+                    sending.answered()
+                    return reply
 
-    def _send(self, call: Call) -> Any:
-        script = load(call.script)
+    def _send(self, call: Call, lane: tuple[str, int] | None) -> Any:
+        script, args = load(call.script), call.argv(lane)
         try:
-            return self.client.evalsha(script.sha, 1, call.key, *call.args)
+            return self.client.evalsha(script.sha, 1, call.key, *args)
         except NoScriptError:
             # EVAL also caches the script: one more round trip per server restart.
-            return self.client.eval(script.source, 1, call.key, *call.args)
+            return self.client.eval(script.source, 1, call.key, *args)
 
 
 class AsyncRedis:
     """Calls scripts on one event loop."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, timeout: float) -> None:
         self._source = source
+        self._timeout = timeout
         self._queues = [asyncio.Lock() for _ in range(_QUEUES)]
         self._places = asyncio.Semaphore(CONNECTIONS)
+        self.lanes = Lanes()
+        self.lines = Lines(AsyncPlace)
         self._outage = Outage()
         self._client: Any = None
         self._opening = asyncio.Lock()
@@ -176,15 +192,29 @@ class AsyncRedis:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError as error:
-            reply = await _finish(task)
-            if reply is not None:
-                error.reply = reply  # type: ignore[attr-defined]  # read by the plan
+            # Both are read by the plan.
+            error.reply, error.sent = await _finish(task)  # type: ignore[attr-defined]
             raise
 
     async def _placed(self, call: Call, asked: float) -> Any:
         async with self._places:
             self._outage.check(asked)
-            return await self._healed(call)
+            sending = Sending(call, asked, self._timeout, self.lanes)
+            while True:
+                try:
+                    reply = await self._send(call, sending.lane)
+                except FAILURES as error:
+                    again = sending.failed(error) or (
+                        sending.may_heal(error)
+                        and await asyncio.to_thread(self._source.heal)
+                    )
+                    if not again:
+                        finding = self._outage.note(error, self._source.where)
+                        raise sending.give_up(finding) from error
+                    await asyncio.sleep(sending.pause)
+                else:
+                    sending.answered()
+                    return reply
 
     def abandon(self) -> None:
         """Close the sockets of a loop that is closed: it can do nothing any more."""
@@ -208,48 +238,31 @@ class AsyncRedis:
         if self._client is not None:
             await self._client.connection_pool.disconnect()
 
-    async def _healed(self, call: Call) -> Any:
-        try:
-            return await self._send(call)
-        except FAILURES as error:
-            heal = _never_sent(error) and await asyncio.to_thread(self._source.heal)
-            if not heal:
-                raise self._outage.note(error, self._source.where) from error
-        try:
-            return await self._send(call)
-        except FAILURES as error:
-            raise self._outage.note(error, self._source.where) from error
-
-    async def _send(self, call: Call) -> Any:
+    async def _send(self, call: Call, lane: tuple[str, int] | None) -> Any:
         if self._client is None:
             async with self._opening:
                 if self._client is None:
                     # May start a server, which takes a moment.
                     self._client = await asyncio.to_thread(self._source.async_client)
-        script = load(call.script)
+        script, args = load(call.script), call.argv(lane)
         try:
-            return await self._client.evalsha(script.sha, 1, call.key, *call.args)
+            return await self._client.evalsha(script.sha, 1, call.key, *args)
         except NoScriptError:
-            return await self._client.eval(script.source, 1, call.key, *call.args)
+            return await self._client.eval(script.source, 1, call.key, *args)
 
 
-async def _finish(task: asyncio.Future[Any]) -> Any:
-    """Wait for a call, whatever befalls the waiter; its own timeouts bound it."""
+async def _finish(task: asyncio.Future[Any]) -> tuple[Any, Call | None]:
+    """
+    Wait for a call, whatever befalls the waiter; its own timeouts bound it.
+
+    Returns its reply, or else the call itself if it may have been carried out.
+    """
     while not task.done():
         with suppress(asyncio.CancelledError, Exception):
             await asyncio.shield(task)
-    if task.cancelled() or task.exception() is not None:
-        return None
-    return task.result()
-
-
-def _never_sent(error: BaseException) -> bool:
-    """Tell whether the error came before anything was sent: nobody was listening."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ConnectionRefusedError | FileNotFoundError):
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return isinstance(error, RedisConnectionError) and str(error).startswith(
-        ("Error 2 connecting", "Error 111 connecting", "Error 61 connecting")
-    )
+    if task.cancelled():
+        return None, None
+    error = task.exception()
+    if error is not None:
+        return None, getattr(error, "sent", None)
+    return task.result(), None

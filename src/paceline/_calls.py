@@ -1,0 +1,159 @@
+"""
+What is asked of the store, and what was charged: values.
+
+``_wire`` puts them into the scripts' language. Below the facade moments and waits are
+integer microseconds, above it float seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._policy import Policy
+
+Arg: TypeAlias = str | int
+
+# Scripts that change something for good: sent again, they must not do so again.
+_ONCE = frozenset(("acquire", "renew", "settle"))
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """
+    One call of ``lua/{script}.lua``, ready to be sent.
+
+    Attributes:
+        ordered: Whether callers of one process must be served in their order.
+
+        needless: Of an ordered call: asked when its turn comes; if True it is not
+            sent, and its reply is None.
+
+        patience: Seconds for which it may be sent again if its reply is lost.
+
+        lane: Name and number under which it was sent before, if it was.
+    """
+
+    script: str
+    key: str
+    args: tuple[Arg, ...]
+    ordered: bool = False
+    needless: Callable[[], bool] | None = None
+    patience: float = inf
+    lane: tuple[str, int] | None = None
+
+    @property
+    def once(self) -> bool:
+        """Whether it must take effect once, however often it is sent."""
+        return self.script in _ONCE
+
+    def argv(self, lane: tuple[str, int] | None) -> tuple[Arg, ...]:
+        """Return the script's arguments, sent on a lane (its name, the number)."""
+        if not self.once:
+            return self.args
+        return (*(lane or ("", 0)), *self.args)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """
+    Who is limited, as the wire sees it.
+
+    Attributes:
+        key: The hash in the store.
+
+        display: How people see the scope; may be stored. Empty if nobody said.
+
+        guard_us: For how long every permit may be used late.
+    """
+
+    key: str
+    display: str
+    guard_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """
+    What a call needs to know of time and chance.
+
+    Attributes:
+        nonce: 0 to 9999, random.
+
+        day_us: Any moment of the server's present day, for calendars.
+
+        now_us: The moment to decide at. Only tests give one; None is the server's.
+    """
+
+    nonce: int
+    day_us: int
+    now_us: int | None = None
+
+    @property
+    def now(self) -> Arg:
+        """The argument of a script."""
+        return "" if self.now_us is None else self.now_us
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """
+    What one caller asks for.
+
+    Attributes:
+        charges: Units per limit of the policy.
+
+        max_wait_us: How long the caller will wait.
+
+        horizon_us: How far ahead it may book, beside its own time of service. -1 is
+            no bound.
+
+        span_us: For how long its permit may be used late if it waits, where that is
+            more than the limits' own grace.
+
+        part: Thousandths of each limit that it may fill.
+
+        again: Whether it was told before to come back.
+    """
+
+    policy: Policy
+    charges: tuple[int, ...]
+    max_wait_us: int
+    horizon_us: int = -1
+    span_us: int = 0
+    part: int = 1_000
+    again: bool = False
+
+
+class Post(NamedTuple):
+    """
+    What one limit was charged.
+
+    Attributes:
+        moment: When (us); of a concurrency limit, the end of its lease.
+
+        units: How much.
+
+        epoch: The life of the field.
+
+        shift: By how much its clock had stepped back (us).
+
+        stamp: Which booking of the field it was.
+    """
+
+    moment: int
+    units: int
+    epoch: str
+    shift: int
+    stamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """What was charged, and where, so that it can be settled: a post per limit."""
+
+    posts: tuple[Post, ...]

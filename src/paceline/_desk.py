@@ -1,0 +1,147 @@
+"""
+What all calls of one limiter share.
+
+That is what was last heard of the store, and what is owed to it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import inf
+
+from ._calls import Call, Clock, Request, Scope
+from ._effects import Plan
+from ._errors import StoreError
+from ._limits import SECOND_US
+from ._policy import Policy
+from ._reply import OTHER_DAY, Answer, Reply, unwrap
+
+_log = logging.getLogger("paceline")
+
+_MOST_HEARD = 10_000
+_MOST_OWED = 100
+_UNHEARD = (-inf, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """
+    A call whose outcome is not known: its reply was lost, and its caller gave up.
+
+    Attributes:
+        call: As it was sent, lane included.
+
+        scope: Whose account it was to charge, if it was an acquire.
+
+        request: What it asked for then.
+    """
+
+    call: Call
+    scope: Scope | None = None
+    request: Request | None = None
+
+
+@dataclass(slots=True)
+class Desk:
+    """
+    What all calls of one limiter share.
+
+    Attributes:
+        nonce: Returns a random number, 0 to 9999.
+
+        day_us: The server's clock at the last reply, for calendars.
+
+        heard: Per account: when it was last heard of and until when it cools down.
+
+        late_us: By how many microseconds this process wakes late, at its worst of late.
+
+        owed: Calls to be sent again when the store is back, so that what they may have
+            charged is given back. The oldest are given up.
+    """
+
+    nonce: Callable[[], int]
+    day_us: int = 0
+    late_us: int = 0
+    heard: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+    owed: deque[Owed] = field(default_factory=lambda: deque(maxlen=_MOST_OWED))
+    _agreed: set[tuple[str, str, str]] = field(default_factory=set)
+    _warned: set[tuple[str, str]] = field(default_factory=set)
+
+    def clock(self) -> Clock:
+        """Return what the next call needs to know of time and chance."""
+        return Clock(self.nonce(), self.day_us)
+
+    def listen(self, scope: Scope, policy: Policy, at: float, cool_us: int) -> None:
+        """Note what a reply said of an account's cool-down."""
+        if len(self.heard) > _MOST_HEARD:
+            self.heard.clear()
+        until = at + cool_us / SECOND_US if cool_us else 0.0
+        self.heard[scope.key, policy.account] = (at, until)
+
+    def heard_since(self, scope: Scope, policy: Policy, moment: float) -> bool:
+        """Tell whether a reply told of an account since *moment*."""
+        return self.heard.get((scope.key, policy.account), _UNHEARD)[0] >= moment
+
+    def cools_until(self, scope: Scope, policy: Policy) -> float:
+        """Return until when an account cools down, as far as was heard."""
+        return self.heard.get((scope.key, policy.account), _UNHEARD)[1]
+
+    def note_lag(self, lag_us: int) -> None:
+        """Note how late a sleeper woke."""
+        # Half as much again to spare; forgotten by a hundredth with each sleep.
+        self.late_us = max(lag_us * 3 // 2, self.late_us * 99 // 100)
+
+    def compare(self, scope: Scope, policy: Policy, answer: Answer) -> None:
+        """
+        Warn once, per limit, if another process takes it for another capacity.
+
+        The first to come with a changed limit finds the old one, which is no
+        disagreement; who finds its own overwritten has one.
+        """
+        if answer.booking is None:
+            return
+        others = {id(limit): theirs for limit, theirs in answer.others}
+        for limit in policy.limits:
+            name = (scope.key, policy.account, limit.tag)
+            theirs = others.get(id(limit))
+            if theirs is None or name not in self._agreed:
+                if len(self._agreed) < _MOST_HEARD:
+                    self._agreed.add(name)
+            elif name[1:] not in self._warned:
+                self._warned.add(name[1:])
+                _log.warning(
+                    "processes disagree on the limit %s%s: another one takes it for "
+                    "%s, this one for %s; the account is the same, so give all of "
+                    "them the same limits",
+                    limit.name,
+                    f" of {policy.account}" if policy.account else "",
+                    f"{theirs:,}",
+                    f"{limit.capacity:,}",
+                )
+
+
+def ask(desk: Desk, encode: Callable[[Clock], Call]) -> Plan[Reply]:
+    """Call a script; once more if the server's day is another than we thought."""
+    reply = yield encode(desk.clock())
+    if other_day(desk, reply):
+        reply = yield encode(desk.clock())
+        if other_day(desk, reply):
+            raise StoreError(
+                "the server's clock and the limits' calendar do not agree",
+                code="P210",
+                hint="Look at the server's clock, and at tzdata on this host.",
+            )
+    return reply
+
+
+def other_day(desk: Desk, reply: Reply) -> bool:
+    """Note the server's day; tell whether the reply asks for its boundaries."""
+    try:
+        _, reply = unwrap(reply)
+        kind, desk.day_us = int(reply[0]), int(reply[1])
+    except (StoreError, TypeError, ValueError, IndexError):
+        return False  # the decoder says what is wrong with it
+    return kind == OTHER_DAY

@@ -1,0 +1,164 @@
+"""
+Keeps the leases of long calls: one thread for all permits of a limiter.
+
+It runs while permits hold a place of a concurrency limit, and asks the store only for
+those that are held for a good part of their lease: a short call costs nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+import weakref
+from typing import TYPE_CHECKING
+
+from ._errors import PacelineError
+from ._limits import Concurrency
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._calls import Post, Scope
+    from ._limits import Limit
+    from ._permit import Permit
+    from ._policy import Policy
+
+    Holds = list[tuple[Policy, Limit, Post]]
+
+_log = logging.getLogger("paceline")
+
+# A lease is renewed when so much of it is over: time enough for a second try.
+_PART = 1 / 3
+
+# Leases that become due within a part of theirs are renewed together.
+_TOGETHER = 1 / 12
+
+# The thread goes when nothing was held for so many seconds.
+_LINGER = 5.0
+
+
+class Heartbeat:
+    """
+    Renews the leases of permits until they are released or forgotten.
+
+    Args:
+        renew: Renews leases of a scope; returns the new ends, 0 for what is lost.
+    """
+
+    def __init__(self, renew: Callable[[Scope, Holds], list[int]]) -> None:
+        self._renew = renew
+        self._changed = threading.Condition()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._pid = os.getpid()
+        self._due: weakref.WeakKeyDictionary[Permit, float] = (
+            weakref.WeakKeyDictionary()
+        )
+        self._thread: threading.Thread | None = None
+
+    def hold(self, permit: Permit) -> None:
+        """Renew a permit's leases from now on."""
+        if self._pid != os.getpid():
+            # A fork's permits are its own; its parent goes on renewing the others.
+            self._changed = threading.Condition()
+            self._forget()
+        with self._changed:
+            self._due[permit] = time.monotonic() + _PART * _lease(permit)
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name="paceline-heartbeat", daemon=True
+                )
+                self._thread.start()
+            self._changed.notify()
+
+    def drop(self, permit: Permit) -> None:
+        """Renew a permit's leases no more."""
+        if self._pid == os.getpid():
+            with self._changed:
+                self._due.pop(permit, None)
+
+    def stop(self) -> None:
+        """Renew nothing any more."""
+        if self._pid == os.getpid():
+            with self._changed:
+                self._due.clear()
+                self._changed.notify()
+
+    def _run(self) -> None:
+        idle_since = time.monotonic()
+        while True:
+            with self._changed:
+                now = time.monotonic()
+                first = min(self._due.values(), default=None)
+                if first is not None:
+                    idle_since = now
+                elif now - idle_since >= _LINGER:
+                    self._thread = None
+                    return
+                if first is None or first > now:
+                    wait = _LINGER if first is None else first - now
+                    self._changed.wait(wait)
+                    continue
+                due = [
+                    permit
+                    for permit, moment in self._due.items()
+                    if moment <= now + _TOGETHER * _lease(permit)
+                ]
+            self._beat(due)
+            # Nothing here may keep a permit alive that its owner has forgotten.
+            del due
+
+    def _beat(self, due: list[Permit]) -> None:
+        by_scope: dict[Scope, list[Permit]] = {}
+        for permit in due:
+            by_scope.setdefault(permit.scope, []).append(permit)
+        for scope, permits in by_scope.items():
+            holds = [(permit, *hold) for permit in permits for hold in leases(permit)]
+            try:
+                ends = self._renew(scope, [hold[1:] for hold in holds])
+            except PacelineError as error:
+                _log.warning("leases were not renewed, trying again: %s", error)
+                self._put_off(permits)
+                continue
+            for (permit, policy, limit, post), end in zip(holds, ends, strict=True):
+                permit.renewed(limit, post, end)
+                if not end:
+                    _log.warning(
+                        "a call held a place of %s (%s) for longer than its lease, "
+                        "which could not be renewed in time; more than %d may be "
+                        "under way",
+                        limit.name,
+                        "/".join(filter(None, (scope.display, policy.account))),
+                        limit.capacity,
+                    )
+            self._put_off(permits)
+
+    def _put_off(self, permits: list[Permit]) -> None:
+        now = time.monotonic()
+        with self._changed:
+            for permit in permits:
+                if permit in self._due:
+                    held = leases(permit)
+                    if held:
+                        self._due[permit] = now + _PART * _lease(permit)
+                    else:
+                        del self._due[permit]
+
+
+def leases(permit: Permit) -> Holds:
+    """Return the places that a permit holds."""
+    policy = permit.policy
+    return [
+        (policy, limit, post)
+        for limit, post in zip(policy.limits, permit.booking.posts, strict=True)
+        if isinstance(limit, Concurrency) and post.units and post.moment
+    ]
+
+
+def _lease(permit: Permit) -> float:
+    return min(
+        each.lease for each in permit.policy.limits if isinstance(each, Concurrency)
+    )

@@ -1,0 +1,297 @@
+"""
+Waiting for a turn: when to ask, how far ahead to book, when to give a booking back.
+
+Exact costs book their turn at once, however far ahead, and sleep until it comes: one
+round trip. Estimated costs, backlogs and limits on calls at a time stand in line in
+their process, first come first served; only who is first asks. A booking far ahead
+would freeze an estimate, put a backlog before interactive calls, or hold a place that
+nobody uses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import inf
+from typing import Literal, TypeAlias
+
+from . import _reply, _wire
+from ._calls import Booking, Request, Scope
+from ._decision import Decision
+from ._desk import Desk, other_day
+from ._effects import Enter, Now, Plan, Sleep, Ticket, Wait
+from ._errors import RateLimitExceeded, StoreError
+from ._limits import SECOND_US
+from ._plans import cancel, decide
+from ._policy import Policy
+from ._reply import Answer
+
+# A booked sleeper that has heard nothing of its account for so many seconds asks before
+# it goes: somebody may have called a cool-down since. A second, and a little: whoever
+# waits for a window of a second hears of it once in each.
+_HEARSAY = 1.1
+
+# It asks so many seconds before its turn, so that asking does not make it late.
+_BEFORE = 0.05
+
+# Seconds by which a turn may lie beyond the timeout: a quick answer is no reason to
+# give up a turn, a slow one is.
+_LAG = 0.01
+
+# A turn that may be used so many times as late as the limits' own grace costs a
+# fiftieth of a window; more is not worth it.
+_MORE_SPARE = 3
+
+# How far ahead who stands in line may book, beside its own time of service: long
+# enough to be there in time, too short to freeze much or to keep others waiting.
+_AHEAD_US = 1_000_000
+_AHEAD_BATCH_US = 250_000
+
+# Thousandths of each limit that a backlog may fill.
+_ALL, _PART_BATCH = 1_000, 900
+
+# Seconds after which who is first looks again whether another process has released a
+# place: from the first to the last pause, by steps, jittered.
+_FIRST_LOOK, _LAST_LOOK, _LOOK_STEP = 0.02, 0.5, 1.5
+
+Priority: TypeAlias = Literal["normal", "batch"]
+
+_FURTHEST = _wire.FURTHEST_US / SECOND_US
+_NAP = 86_400.0  # no clock of a platform sleeps for years
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """
+    How a caller wants to wait.
+
+    Attributes:
+        timeout: Seconds in all, the store's time included. None means no bound.
+
+        estimate: Whether the cost may turn out to be another.
+
+        batch: Whether it belongs to a backlog that must not get into others' way.
+    """
+
+    timeout: float | None
+    estimate: bool = False
+    batch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A permit that may be used now, and how many seconds it waited."""
+
+    booking: Booking
+    waited: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Caller:
+    """Who asks, for what, and until when."""
+
+    scope: Scope
+    policy: Policy
+    charges: tuple[int, ...]
+    wish: Wish
+    end: float
+
+    @property
+    def lines_up(self) -> bool:
+        patient = self.wish.timeout != 0
+        cautious = self.wish.estimate or self.wish.batch or self.policy.leases
+        return patient and cautious
+
+    @property
+    def line(self) -> str:
+        return f"{self.policy.account}{'/batch' if self.wish.batch else ''}"
+
+    def request(self, left: float, span_us: int) -> Request:
+        ahead = _AHEAD_BATCH_US if self.wish.batch else _AHEAD_US
+        return Request(
+            self.policy,
+            self.charges,
+            max_wait_us=int(min(left, _FURTHEST) * SECOND_US),
+            horizon_us=ahead if self.wish.estimate or self.wish.batch else -1,
+            span_us=span_us,
+            part=_PART_BATCH if self.wish.batch else _ALL,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A booking, and the moment from which it may be used."""
+
+    booking: Booking
+    due: float
+    now: float
+
+
+def acquire(
+    desk: Desk,
+    scope: Scope,
+    policy: Policy,
+    charges: tuple[int, ...],
+    wish: Wish,
+) -> Plan[Granted]:
+    """
+    Get a turn and sleep until it comes.
+
+    A permit whose holder wakes later than the turn was booked for is given back and
+    booked anew, once, with twice the lag to spare: with those that are on time, those
+    that are late would be more than the limit. In a process that is often a little
+    late, all turns are booked with some more to spare.
+
+    Raises RateLimitExceeded as soon as it is known that the turn comes too late.
+    """
+    start = yield Now()
+    end = inf if wish.timeout is None else start + wish.timeout
+    caller = _Caller(scope, policy, charges, wish, end)
+    spare_us = _wire.spare_us(scope, policy, charges)
+    span_us, late, again = min(desk.late_us, _MORE_SPARE * spare_us), False, False
+    while True:
+        if caller.lines_up:
+            turn = yield from _in_line(desk, caller, span_us, again=again)
+        else:
+            turn = yield from _at_once(desk, caller, span_us)
+        again = True
+        lag = yield from _take_turn(desk, caller, turn)
+        if lag is None:
+            continue
+        lag_us = round(lag * SECOND_US)
+        if turn.due > turn.now:
+            desk.note_lag(lag_us)
+        if late or lag_us <= max(spare_us, scope.guard_us + span_us):
+            now = yield Now()
+            return Granted(turn.booking, now - start)
+        span_us, late = 2 * lag_us, True
+        yield from cancel(desk, scope, policy, turn.booking)
+
+
+def _at_once(desk: Desk, caller: _Caller, span_us: int) -> Plan[_Turn]:
+    """Book as far ahead as the caller will wait."""
+    while True:
+        now = yield Now()
+        left = max(0.0, caller.end - now)
+        request = caller.request(left, span_us)
+        answer = yield from decide(desk, caller.scope, request, left or inf)
+        now = yield Now()
+        turn = yield from _use(desk, caller, answer, now)
+        if turn is not None:
+            return turn
+        wait = answer.wait_us / SECOND_US
+        if now + wait > caller.end or left <= 0:
+            raise _too_late(caller, answer.decision)
+        # A hint, not a booking: the pause is the server's word.
+        yield Sleep(min(wait, _NAP))
+
+
+def _in_line(desk: Desk, caller: _Caller, span_us: int, *, again: bool) -> Plan[_Turn]:
+    """Wait to be first, then ask in turns."""
+    ticket = yield Enter(caller.scope.key, caller.line, ahead=again)
+    try:
+        while not ticket.first:
+            now = yield Now()
+            if now >= caller.end:
+                # Not first in time: what is free now decides.
+                return (yield from _at_once(desk, caller, span_us))
+            yield Wait(ticket, min(caller.end - now, _NAP))
+        return (yield from _ask_in_turns(desk, caller, ticket, span_us))
+    finally:
+        ticket.leave()
+
+
+def _ask_in_turns(
+    desk: Desk, caller: _Caller, ticket: Ticket, span_us: int
+) -> Plan[_Turn]:
+    again, look = False, _FIRST_LOOK
+    while True:
+        now = yield Now()
+        left = max(0.0, caller.end - now)
+        request = replace(caller.request(left, span_us), again=again)
+        answer = yield from decide(desk, caller.scope, request, left or inf)
+        now = yield Now()
+        turn = yield from _use(desk, caller, answer, now)
+        if turn is not None:
+            return turn
+        wait = answer.wait_us / SECOND_US
+        if answer.busy:
+            # Any release may end the wait; those of this process are told at once.
+            wait = min(wait, look * (0.5 + desk.nonce() / 10_000), caller.end - now)
+            look = min(look * _LOOK_STEP, _LAST_LOOK)
+        if left <= 0 or now + wait > caller.end:
+            raise _too_late(caller, answer.decision)
+        again = answer.later
+        yield Wait(ticket, min(wait, _NAP))
+
+
+def _use(desk: Desk, caller: _Caller, answer: Answer, now: float) -> Plan[_Turn | None]:
+    """Return the turn that an answer holds, if it comes in time."""
+    if answer.booking is None:
+        return None
+    wait = answer.wait_us / SECOND_US
+    if wait > 0 and now + wait > caller.end + _LAG:
+        # The answer took so long that the booked turn is too late.
+        yield from cancel(desk, caller.scope, caller.policy, answer.booking)
+        late = replace(answer.decision, allowed=False, retry_after=wait)
+        raise _too_late(caller, replace(late, limit=answer.cause))
+    return _Turn(answer.booking, max(now, now + wait), now)
+
+
+def _too_late(caller: _Caller, decision: Decision) -> RateLimitExceeded:
+    scope, timeout = caller.scope, caller.wish.timeout
+    who = "/".join(part for part in (scope.display, caller.policy.account) if part)
+    asked = "no wait" if timeout == 0 else f"at most {timeout:g} s"
+    return RateLimitExceeded(
+        f"{decision.limit} of {who or 'this key'} allows this call in "
+        f"{decision.retry_after:.3f} s; the caller allowed {asked}",
+        decision=decision,
+        hint="Wait longer (timeout=), lower the cost, or raise the limit.",
+    )
+
+
+def _take_turn(desk: Desk, caller: _Caller, turn: _Turn) -> Plan[float | None]:
+    """
+    Sleep until a booked turn; return by how many seconds it was missed.
+
+    None if a cool-down came between, and the booking is back.
+    """
+    if turn.due <= turn.now:
+        return 0.0
+    scope, policy = caller.scope, caller.policy
+    try:
+        now = turn.now
+        if turn.due - now > _HEARSAY:
+            yield Sleep(turn.due - now - _BEFORE)
+            now = yield Now()
+            if not desk.heard_since(scope, policy, now - _HEARSAY):
+                yield from _ask_cool_down(desk, scope, policy, now)
+                now = yield Now()
+        if turn.due > now:
+            yield Sleep(turn.due - now)
+            now = yield Now()
+    except GeneratorExit:
+        raise  # a plan that is closed can call nobody
+    except BaseException:
+        # Cancelled or interrupted: the booking goes back, whoever waits moves up.
+        yield from cancel(desk, scope, policy, turn.booking)
+        raise
+    if desk.cools_until(scope, policy) <= now:
+        late: float = now - turn.due
+        return max(0.0, late)
+    yield from cancel(desk, scope, policy, turn.booking)
+    return None
+
+
+def _ask_cool_down(desk: Desk, scope: Scope, policy: Policy, now: float) -> Plan[None]:
+    # Many wake at once: one of them asks, the others hear of it.
+    def known() -> bool:
+        return desk.heard_since(scope, policy, now - _HEARSAY)
+
+    call = _wire.encode_peek(scope, policy, desk.clock())
+    try:
+        reply = yield replace(call, ordered=True, needless=known)
+    except StoreError:
+        return  # the turn is booked; a store that went away cannot take it back
+    if reply is not None and not other_day(desk, reply):
+        now = yield Now()
+        desk.listen(scope, policy, now, _reply.decode_cool(reply))

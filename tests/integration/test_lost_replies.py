@@ -1,0 +1,111 @@
+"""Replies that are lost: the call is sent again, and counts once."""
+
+import asyncio
+import random
+import threading
+
+import pytest
+
+from paceline import RateLimiter, SlidingWindow, StoreUnavailable
+from rig_proxy import FaultProxy
+
+
+@pytest.fixture
+def proxy(clean_server):
+    with FaultProxy(clean_server.socket) as proxy:
+        yield proxy
+
+
+def direct(clean_server, limits):
+    return RateLimiter(clean_server.url, limits=limits)
+
+
+def used(limiter, key="a"):
+    (status,) = limiter.peek(key)
+    return status.capacity - status.remaining
+
+
+@pytest.mark.parametrize("verb", ["try_acquire", "acquire"])
+def test_a_call_whose_reply_is_lost_counts_once(clean_server, proxy, verb):
+    """
+    The connection breaks after the script ran: sent again, it is answered as it was.
+    """
+    with RateLimiter(proxy.url, limits="100/min") as limiter:
+        limiter.try_acquire("a")
+        proxy.mode = "reset_on_reply_once"
+        assert getattr(limiter, verb)("a")
+        assert proxy.mode == "pass"
+    with direct(clean_server, "100/min") as limiter:
+        assert used(limiter) == 2
+
+
+def test_a_call_whose_reply_is_lost_counts_once_async(clean_server, proxy):
+    """
+    The same on an event loop.
+    """
+
+    async def run():
+        async with RateLimiter(proxy.url, limits="100/min") as limiter:
+            await limiter.try_acquire_async("a")
+            proxy.mode = "reset_on_reply_once"
+            return await limiter.try_acquire_async("a")
+
+    assert asyncio.run(run()).allowed
+    with direct(clean_server, "100/min") as limiter:
+        assert used(limiter) == 2
+
+
+def test_a_settlement_whose_reply_is_lost_refunds_once(clean_server, proxy):
+    """
+    A refund that is sent twice gives back once.
+    """
+    limits = SlidingWindow(100, 60.0, unit="tokens")
+    with RateLimiter(proxy.url, limits=limits) as limiter:
+        for _ in range(2):
+            permit = limiter.acquire("a", {"tokens": 40})
+        proxy.mode = "reset_on_reply_once"
+        permit.settle({"tokens": 10})
+    with direct(clean_server, limits) as limiter:
+        assert used(limiter) == 50
+
+
+def test_what_a_given_up_call_charged_comes_back(clean_server, proxy):
+    """
+    Its caller got an error; the next call finds out what it charged and gives it back.
+    """
+    limiter = RateLimiter(proxy.url, limits="100/min", call_timeout=0.2)
+    limiter.try_acquire("a")
+    proxy.mode = "drop_replies"
+    with pytest.raises(StoreUnavailable):
+        limiter.try_acquire("a")
+    proxy.mode = "pass"
+    limiter.try_acquire("a")
+    limiter.close()
+    with direct(clean_server, "100/min") as limiter:
+        assert used(limiter) == 2
+
+
+def test_one_reply_in_ten_lost_costs_nothing(clean_server, proxy):
+    """
+    Of 300 calls some 30 replies are lost: exactly 300 are counted.
+    """
+    chance = random.Random(7)
+    stop = threading.Event()
+
+    def lose_some():
+        while not stop.wait(0.002):
+            proxy.mode = "reset_on_reply_once" if chance.random() < 0.1 else "pass"
+
+    thread = threading.Thread(target=lose_some)
+    with RateLimiter(proxy.url, limits="100k/min") as limiter:
+        limiter.try_acquire("a")
+        thread.start()
+        try:
+            granted = sum(limiter.try_acquire("a").allowed for _ in range(299))
+        finally:
+            stop.set()
+            thread.join()
+    assert granted == 299
+    assert proxy.connections > 5
+    with direct(clean_server, "100k/min") as limiter:
+        assert used(limiter) == 300

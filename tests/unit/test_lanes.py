@@ -1,0 +1,48 @@
+"""Lanes: the store must know every number that may still come."""
+
+from hypothesis import given, strategies as st
+
+from paceline.stores._lanes import Lanes
+
+KEPT = 8
+
+
+@given(st.lists(st.integers(0, 30), max_size=200))
+def test_no_number_is_further_ahead_than_the_store_remembers(choices):
+    """
+    Whatever is answered first: a number under way is among its lane's last eight.
+    """
+    lanes, out, newest = Lanes(), [], {}
+    for choice in choices:
+        if choice < len(out):
+            lanes.give(out.pop(choice))
+            continue
+        lane = lanes.take()
+        assert lane not in out
+        assert lane[1] == newest.get(lane[0], 0) + 1
+        newest[lane[0]] = lane[1]
+        out.append(lane)
+        assert all(number > newest[name] - KEPT for name, number in out)
+
+
+def test_a_lane_is_used_again():
+    """
+    Calls one after the other need one lane, however many they are.
+    """
+    lanes = Lanes()
+    names = set()
+    for _ in range(100):
+        lane = lanes.take()
+        names.add(lane[0])
+        lanes.give(lane)
+    assert len(names) == 1
+
+
+def test_a_lane_with_a_call_that_nobody_will_answer_is_left():
+    """
+    Its number would hold all others up.
+    """
+    lanes = Lanes()
+    lost = lanes.take()
+    lanes.retire(lost)
+    assert lanes.take()[0] != lost[0]
