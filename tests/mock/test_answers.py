@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from paceline.mock.account import Account, Refusal, Standing
+from paceline.mock.account import Account
 from paceline.mock.answers import (
     duration,
     error,
@@ -12,6 +12,7 @@ from paceline.mock.answers import (
     rate_limited,
     retry_headers,
 )
+from paceline.mock.meter import Refusal, Standing
 from paceline.mock.quota import SECOND_NS, Quota
 
 MS_NS = SECOND_NS // 1000

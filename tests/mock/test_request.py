@@ -1,10 +1,11 @@
-"""What a chat request costs, and what of it OpenAI would refuse."""
+"""What a request costs, and what of it OpenAI would refuse."""
 
 import json
 
 import pytest
 
-from paceline.mock.request import BadRequest, ChatRequest
+from paceline.mock.fields import BadRequest
+from paceline.mock.request import ChatRequest, EmbeddingsRequest, ResponsesRequest
 
 MESSAGES = [{"role": "user", "content": "x" * 401}]
 
@@ -97,11 +98,122 @@ def test_an_answers_length_must_make_sense(name, value, code):
     assert (name, code) == (told["param"], told["code"])
 
 
-def test_streams_are_refused_and_not_answered_as_something_else():
+@pytest.mark.parametrize(
+    ("fields", "stream", "include_usage"),
+    [
+        ({}, False, False),
+        ({"stream": False}, False, False),
+        ({"stream": True}, True, False),
+        ({"stream": True, "stream_options": None}, True, False),
+        ({"stream": True, "stream_options": {}}, True, False),
+        ({"stream": True, "stream_options": {"include_usage": True}}, True, True),
+    ],
+)
+def test_a_stream_tells_its_usage_only_if_asked(fields, stream, include_usage):
     """
-    A client that asks for a stream hears that there is none.
+    As with OpenAI, whose chat streams are silent about it otherwise.
+    """
+    asked = read(**fields)
+    assert (stream, include_usage) == (asked.stream, asked.include_usage)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"stream_options": {"include_usage": True}},
+        {"stream": True, "stream_options": "include_usage"},
+    ],
+)
+def test_options_of_a_stream_need_a_stream(fields):
+    """
+    OpenAI refuses them otherwise, and what is no object.
     """
     with pytest.raises(BadRequest) as refused:
-        read(stream=True)
-    assert refused.value.body["error"]["param"] == "stream"
-    assert read(stream=False).model == "gpt-4o"
+        read(**fields)
+    assert refused.value.body["error"]["param"] == "stream_options"
+
+
+def test_azure_charges_prompt_and_answer_and_has_the_model_in_its_path():
+    """
+    Not the larger of the two, as OpenAI does.
+    """
+    asked = ChatRequest.read(
+        json.dumps({"messages": MESSAGES, "max_tokens": 700}).encode(), "dep-1"
+    )
+    assert asked.model == "dep-1"
+    assert asked.costs == {"requests": 1, "tokens": 700}
+    assert asked.azure_costs == {"requests": 1, "tokens": 801}
+
+
+@pytest.mark.parametrize(
+    ("fields", "tokens"),
+    [
+        ({"input": "x" * 401}, 101),
+        ({"input": "x" * 401, "max_output_tokens": 300}, 300),
+        ({"input": "x" * 40, "instructions": "y" * 40}, 20),
+        (
+            {
+                "input": [
+                    {"role": "user", "content": "x" * 8},
+                    {"role": "user", "content": [{"type": "input_text", "text": "yy"}]},
+                    {"type": "function_call_output", "call_id": "1", "output": "zz"},
+                ]
+            },
+            3,
+        ),
+    ],
+)
+def test_a_response_costs_as_a_chat_does(fields, tokens):
+    """
+    Instructions and all items count.
+    """
+    body = json.dumps({"model": "m", **fields}).encode()
+    assert {"requests": 1, "tokens": tokens} == ResponsesRequest.read(body).costs
+
+
+@pytest.mark.parametrize(
+    ("asked", "tokens", "inputs"),
+    [
+        ("x" * 9, 3, 1),
+        (["x" * 9, "y"], 4, 2),
+        ([5, 6, 7], 3, 1),
+        ([[5, 6], [7]], 3, 2),
+    ],
+)
+def test_embeddings_cost_their_inputs(asked, tokens, inputs):
+    """
+    Numbers are tokens already: their count is exact.
+    """
+    body = json.dumps({"model": "m", "input": asked}).encode()
+    read = EmbeddingsRequest.read(body)
+    assert (tokens, inputs) == (read.costs["tokens"], read.inputs)
+
+
+@pytest.mark.parametrize("kind", [ResponsesRequest, EmbeddingsRequest])
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        (None, "missing_required_parameter"),
+        ("", "invalid_type"),
+        ([], "invalid_type"),
+        (5, "invalid_type"),
+        ({}, "invalid_type"),
+    ],
+)
+def test_an_input_must_be_there(kind, asked, code):
+    """
+    Neither nothing nor something of another shape.
+    """
+    with pytest.raises(BadRequest) as refused:
+        kind.read(json.dumps({"model": "m", "input": asked}).encode())
+    told = refused.value.body["error"]
+    assert (told["param"], told["code"]) == ("input", code)
+
+
+@pytest.mark.parametrize("asked", [["x", 5], ["x", ""], [[]], [["x"]], [None]])
+def test_inputs_to_embed_are_of_one_kind(asked):
+    """
+    Texts that are not empty, or lists of numbers.
+    """
+    with pytest.raises(BadRequest):
+        EmbeddingsRequest.read(json.dumps({"model": "m", "input": asked}).encode())

@@ -8,7 +8,8 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from paceline.mock.quota import SECOND_NS, Quota
-from paceline.mock.server import PretendOpenAI, Settings
+from paceline.mock.server import PretendOpenAI
+from paceline.mock.settings import Settings
 
 MINUTE = 60 * SECOND_NS
 RPM = Quota("requests", 2, MINUTE, 2)
@@ -313,9 +314,9 @@ def test_a_bad_request_costs_nothing():
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/v1/models"),
+        ("GET", "/v1/engines"),
         ("GET", "/v1/chat/completions"),
-        ("POST", "/v1/embeddings"),
+        ("POST", "/v1/moderations"),
         ("DELETE", "/stats"),
         ("GET", "/"),
     ],

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+from typing import Literal
 
 import click
 
@@ -53,14 +54,55 @@ DEFAULT_LIMITS = ("500 requests/min", "30k tokens/min")
     type=Duration(),
     default="0s",
     show_default=True,
-    help="How long an answer takes after the request was counted.",
+    help="How long an answer takes after the request was counted; of a stream, its "
+    "first byte.",
+)
+@click.option(
+    "--chunk-delay",
+    type=Duration(),
+    default="0s",
+    show_default=True,
+    help="How long a stream pauses between two events.",
+)
+@click.option(
+    "--chunk-tokens",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="How many tokens an event of a stream has.",
+)
+@click.option(
+    "--split-events",
+    is_flag=True,
+    help="Send every event of a stream in two pieces.",
 )
 @click.option(
     "--completion-tokens",
-    type=click.IntRange(1),
-    default=16,
+    default="16",
     show_default=True,
-    help="How long answers claim to be.",
+    metavar="TOKENS",
+    help="How long answers are, in tokens, or as a share of the longest that a request "
+    'allows, such as "50%".',
+)
+@click.option(
+    "--charge",
+    type=click.Choice(["reserve", "actual"]),
+    default="reserve",
+    show_default=True,
+    help="What a request pays in tokens: the longest answer that it allows, with "
+    "nothing given back; or that, corrected after the answer to what it used.",
+)
+@click.option(
+    "--enforce-per",
+    type=Duration(),
+    help="Enforce limits in slices of so long: with 1s, 60k a minute is 1,000 a "
+    "second.",
+)
+@click.option(
+    "--gzip/--no-gzip",
+    default=True,
+    show_default=True,
+    help="Compress answers for clients that accept it.",
 )
 @click.option("--seed", type=int, help="Make the journeys repeatable.")
 @click.option(
@@ -84,7 +126,13 @@ def command(
     latency: float,
     jitter: float,
     service_time: float,
-    completion_tokens: int,
+    chunk_delay: float,
+    chunk_tokens: int,
+    split_events: bool,
+    completion_tokens: str,
+    charge: Literal["reserve", "actual"],
+    enforce_per: float | None,
+    gzip: bool,
     seed: int | None,
     count_failed: bool,
     stop_with_stdin: bool,
@@ -93,8 +141,10 @@ def command(
     """
     Run a pretend OpenAI server that really enforces limits.
 
-    It answers POST /v1/chat/completions and keeps an account per key and model, which
-    GET /stats tells and POST /reset clears. The first line on stdout is its base URL:
+    It answers POST /v1/chat/completions, /v1/responses and /v1/embeddings, at once or
+    as streams, on Azure's paths too. It keeps an account per key and model: GET /stats
+    tells the counts, GET /log the last requests, POST /reset clears both. The first
+    line on stdout is its base URL:
 
         export OPENAI_BASE_URL=http://127.0.0.1:8429/v1
     """
@@ -102,14 +152,19 @@ def command(
         serve_until_stopped,
     )
     from paceline.mock.quota import Quota  # noqa: PLC0415 -- not needed for help
-    from paceline.mock.server import Settings  # noqa: PLC0415 -- it needs aiohttp
+    from paceline.mock.settings import Settings  # noqa: PLC0415 -- as above
 
     settings = Settings(
-        quotas=tuple(Quota.read(limit) for limit in limits),
+        quotas=tuple(Quota.read(limit).sliced(enforce_per) for limit in limits),
         latency=latency,
         jitter=jitter,
         service_time=service_time,
+        chunk_delay=chunk_delay,
+        chunk_tokens=chunk_tokens,
+        split_events=split_events,
         completion_tokens=completion_tokens,
+        charge=charge,
+        gzip=gzip,
         count_failed=count_failed,
         seed=seed,
     )

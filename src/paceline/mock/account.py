@@ -9,142 +9,20 @@ nothing is shared with the limiter whose work this judges.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from math import inf
 from typing import TYPE_CHECKING
 
-from .history import Debt, WindowPeak
-from .quota import SECOND_NS, Quota
+from .meter import Meter, Refusal, Verdict
+from .quota import SECOND_NS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from .meter import Standing
+    from .quota import Quota
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """
-    How a limit stands after a verdict: what the rate limit headers say.
-
-    Attributes:
-        quota: The limit.
-
-        remaining: Whole units that could be taken now.
-
-        reset_ns: Nanoseconds until the bucket is full.
-    """
-
-    quota: Quota
-    remaining: int
-    reset_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """
-    Why a request was refused.
-
-    Attributes:
-        quota: The limit that refuses; of several, the one to be waited for longest.
-
-        used: Units in use, rounded up.
-
-        requested: Units asked for.
-
-        wait_ns:
-            Nanoseconds until the request would be admitted if nothing else came.
-            None if it never would be: it asks for more than the bucket holds.
-    """
-
-    quota: Quota
-    used: int
-    requested: int
-    wait_ns: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """
-    The answer to one arrival.
-
-    Attributes:
-        refusal: None if the request was admitted.
-
-        standings: Each limit, after the request was charged, or was not.
-    """
-
-    refusal: Refusal | None
-    standings: tuple[Standing, ...]
-
-
-class Meter:
-    """One limit at work: the bucket that decides, and a record of what it saw."""
-
-    def __init__(self, quota: Quota) -> None:
-        self.quota = quota
-        self.offered: int = 0
-        self.admitted: int = 0
-        self._bucket = Debt(quota.limit, quota.per_ns)
-        self._offered_debt = Debt(quota.limit, quota.per_ns)
-        self._offered_window = WindowPeak(quota.per_ns)
-        self._admitted_window = WindowPeak(quota.per_ns)
-
-    def offer(self, cost: int, now: int) -> Refusal | None:
-        """Record that *cost* arrived, and tell whether there is room for it."""
-        self.offered += cost
-        self._offered_debt.add(cost, now)
-        self._offered_window.add(cost, now)
-        quota = self.quota
-        debt = self._bucket.at(now)
-        used = -(-debt // quota.per_ns)
-        if cost > quota.burst:
-            return Refusal(quota, used, cost, None)
-        excess = debt + (cost - quota.burst) * quota.per_ns
-        if excess > 0:
-            return Refusal(quota, used, cost, quota.nanoseconds(excess))
-        return None
-
-    def admit(self, cost: int, now: int) -> None:
-        """Charge *cost*, for which there is room."""
-        self.admitted += cost
-        self._bucket.add(cost, now)
-        self._admitted_window.add(cost, now)
-
-    def count_failed(self, now: int) -> None:
-        """Take a unit if there is one left: a refused request was a request too."""
-        self._bucket.fill(now, self.quota.burst)
-
-    def standing(self, now: int) -> Standing:
-        """Tell how the limit stands."""
-        debt = self._bucket.at(now)
-        used = -(-debt // self.quota.per_ns)
-        return Standing(
-            self.quota, self.quota.burst - used, self.quota.nanoseconds(debt)
-        )
-
-    def report(self, span_ns: int) -> dict[str, str | int | float]:
-        """Tell what was seen; *span_ns* is from the first admission to the last."""
-        quota = self.quota
-        excess = max(0, self._offered_debt.peak - quota.burst * quota.per_ns)
-        return {
-            "unit": quota.unit,
-            "limit": quota.limit,
-            "per": quota.per_ns / SECOND_NS,
-            "burst": quota.burst,
-            "offered": self.offered,
-            "offered_window_max": self._offered_window.peak,
-            "offered_window_excess": self._offered_window.peak - quota.limit,
-            "offered_bucket_excess": excess / quota.per_ns,
-            "admitted": self.admitted,
-            "admitted_window_max": self._admitted_window.peak,
-            "admitted_window_excess": self._admitted_window.peak - quota.limit,
-            "used": self._used(span_ns),
-        }
-
-    def _used(self, span_ns: int) -> float:
-        # The burst was saved up before the first request, so it is no proof of
-        # steady use; what is left is held against what was refilled meanwhile.
-        refilled = self.quota.limit * span_ns
-        steady = (self.admitted - self.quota.burst) * self.quota.per_ns
-        return max(0, steady) / refilled if refilled else 0.0
+_TOO_MANY = 429
 
 
 class Span:
@@ -191,8 +69,13 @@ class Account:
         self._admissions = Span()
         self._requests = 0
         self._refused = 0
+        self._failed = 0
         self._too_large = 0
         self._tokens = 0
+        self._used = 0
+        self._clients_left = 0
+        self._errors: Counter[str] = Counter()
+        self._now = 0
 
     def judge(self, costs: Mapping[str, int], now: int) -> Verdict:
         """
@@ -205,10 +88,7 @@ class Account:
                 The moment of its arrival, in nanoseconds. One that lies before the
                 last is taken for the last: an account's time never goes back.
         """
-        if self._arrivals.last is not None:
-            now = max(now, self._arrivals.last)
-        self._arrivals.add(now)
-        self._requests += 1
+        now = self._arrive(now)
         priced = [(meter, costs.get(meter.quota.unit, 0)) for meter in self._meters]
         refusals = [meter.offer(cost, now) for meter, cost in priced]
         refusal = max(filter(None, refusals), key=_patience, default=None)
@@ -220,31 +100,97 @@ class Account:
         else:
             self._refused += 1
             self._too_large += refusal.wait_ns is None
-            if self._count_failed:
-                for meter in self._meters:
-                    if meter.quota.unit == "requests":
-                        meter.count_failed(now)
-        return Verdict(refusal, tuple(meter.standing(now) for meter in self._meters))
+            self._count_failure(now)
+        return Verdict(refusal, self._standings(now))
+
+    def fail(self, error: str, status: int, now: int) -> Verdict:
+        """
+        Take note of a request that is answered by an error of the mock's own.
+
+        It was not judged, so it is no part of what limits saw; it counts towards
+        limits on requests if refused ones do.
+
+        Args:
+            error: Which error.
+
+            status: The answer's status.
+
+            now: The moment of its arrival, as in :meth:`judge`.
+        """
+        now = self._arrive(now)
+        self._errors[error] += 1
+        self._refused += status == _TOO_MANY
+        self._failed += status != _TOO_MANY
+        self._count_failure(now)
+        return Verdict(None, self._standings(now))
+
+    def settle(self, charged: int, used: int, now: int, *, correct: bool) -> Verdict:
+        """
+        Take note of what an admitted request used in the end, in tokens.
+
+        Args:
+            charged: Tokens that were charged on arrival.
+
+            used: Tokens that it used.
+
+            now: The moment of the answer's end.
+
+            correct: Whether limits on tokens are charged the difference, or given it.
+        """
+        self._now = now = max(now, self._now)
+        self._used += used
+        if correct:
+            for meter in self._meters:
+                if meter.quota.unit == "tokens":
+                    meter.correct(used - charged, now)
+        return Verdict(None, self._standings(now))
+
+    def lose_client(self) -> None:
+        """Take note of a client that left before its answer had ended."""
+        self._clients_left += 1
+
+    def _arrive(self, now: int) -> int:
+        self._now = now = max(now, self._now)
+        self._arrivals.add(now)
+        self._requests += 1
+        return now
+
+    def _count_failure(self, now: int) -> None:
+        if self._count_failed:
+            for meter in self._meters:
+                if meter.quota.unit == "requests":
+                    meter.count_failed(now)
+
+    def _standings(self, now: int) -> tuple[Standing, ...]:
+        return tuple(meter.standing(now) for meter in self._meters)
 
     def report(self, since: int) -> dict[str, object]:
         """
         Tell what was seen, as values for JSON. Moments are seconds after *since*.
 
+        ``tokens`` is what was charged on arrival, ``tokens_used`` what the answers that
+        have ended used. ``errors`` counts the errors that the mock was told to answer
+        with; those with status 429 are in ``answers_429`` too.
+
         For each limit, ``offered`` is all that arrived and ``admitted`` what was let
         through. An ``offered_bucket_excess`` above 0 says by how many units the
         arrivals overran ``burst + limit * seconds / per``: a refusal was due.
         ``used`` is the share of the refill that was used between the first admission
-        and the last, the initial burst left out.
+        and the last, the initial burst left out. ``returned`` is what was given back
+        after the answers, less what was charged in addition.
         """
         first_arrival, last_arrival = self._arrivals.seconds(since)
         first_admission, last_admission = self._admissions.seconds(since)
         span = self._admissions.length
         return {
             "requests": self._requests,
-            "succeeded": self._requests - self._refused,
+            "succeeded": self._requests - self._refused - self._failed,
             "answers_429": self._refused,
             "too_large": self._too_large,
             "tokens": self._tokens,
+            "tokens_used": self._used,
+            "clients_left": self._clients_left,
+            "errors": dict(self._errors),
             "first_arrival": first_arrival,
             "last_arrival": last_arrival,
             "first_admission": first_admission,
@@ -254,4 +200,4 @@ class Account:
 
 
 def _patience(refusal: Refusal) -> float:
-    return float("inf") if refusal.wait_ns is None else refusal.wait_ns
+    return inf if refusal.wait_ns is None else refusal.wait_ns

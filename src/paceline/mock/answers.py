@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, TypeAlias
 from .quota import SECOND_NS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from .account import Refusal, Standing
+    from .meter import Refusal, Standing
     from .quota import Quota
 
 ErrorBody: TypeAlias = dict[str, dict[str, str | None]]
 
 ORGANIZATION = "org-mock"
+SERVER_ERROR = (
+    "The server had an error while processing your request. Sorry about that!"
+)
 _MS_NS = 1_000_000
 _SECOND_MS = 1_000
 _MINUTE_MS = 60_000
@@ -49,8 +52,17 @@ def duration(nanoseconds: int) -> str:
     return f"{minutes}m{seconds}" if minutes else seconds
 
 
-def limit_headers(standings: Iterable[Standing]) -> dict[str, str]:
-    """Tell how each unit stands; of several limits on it, the one nearest its end."""
+def limit_headers(
+    standings: Iterable[Standing], write: Callable[[int], str] = duration
+) -> dict[str, str]:
+    """
+    Tell how each unit stands; of several limits on it, the one nearest its end.
+
+    Args:
+        standings: Each limit.
+
+        write: Writes a number of nanoseconds down.
+    """
     nearest: dict[str, Standing] = {}
     for standing in standings:
         seen = nearest.setdefault(standing.quota.unit, standing)
@@ -60,18 +72,26 @@ def limit_headers(standings: Iterable[Standing]) -> dict[str, str]:
     for unit, standing in nearest.items():
         headers[f"x-ratelimit-limit-{unit}"] = str(standing.quota.limit)
         headers[f"x-ratelimit-remaining-{unit}"] = str(standing.remaining)
-        headers[f"x-ratelimit-reset-{unit}"] = duration(standing.reset_ns)
+        headers[f"x-ratelimit-reset-{unit}"] = write(standing.reset_ns)
     return headers
 
 
 def retry_headers(refusal: Refusal) -> dict[str, str]:
     """Tell when to come back, rounded up; nothing if no waiting would help."""
-    if refusal.wait_ns is None:
-        return {}
+    return {} if refusal.wait_ns is None else wait_headers(refusal.wait_ns)
+
+
+def wait_headers(wait_ns: int) -> dict[str, str]:
+    """Tell to come back in *wait_ns*, rounded up."""
     return {
-        "retry-after": str(-(-refusal.wait_ns // SECOND_NS)),
-        "retry-after-ms": str(-(-refusal.wait_ns // _MS_NS)),
+        "retry-after": whole_seconds(wait_ns),
+        "retry-after-ms": str(-(-wait_ns // _MS_NS)),
     }
+
+
+def whole_seconds(nanoseconds: int) -> str:
+    """Write a duration as Azure does, rounded up."""
+    return str(-(-nanoseconds // SECOND_NS))
 
 
 def rate_limited(model: str, refusal: Refusal) -> ErrorBody:

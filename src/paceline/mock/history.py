@@ -67,8 +67,8 @@ class Debt:
         return max(0, self._owed - self._limit * (now - self._at))
 
     def add(self, cost: int, now: int) -> None:
-        """Owe *cost* units more, at the moment *now*."""
-        self._owed = self.at(now) + cost * self._per_ns
+        """Owe *cost* units more, at the moment *now*; less if it is below 0."""
+        self._owed = max(0, self.at(now) + cost * self._per_ns)
         self._at = now
         self.peak = max(self.peak, self._owed)
 

@@ -17,7 +17,7 @@ from .server import PretendOpenAI
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .server import Settings
+    from .settings import Settings
 
 _SHUTDOWN_SECONDS = 0.5
 _CHUNK = 4096

@@ -15,7 +15,7 @@ import threading
 import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from paceline._errors import PacelineError
 
@@ -37,6 +37,15 @@ class RunningMock:
 
     base_url: str
 
+    @property
+    def azure_endpoint(self) -> str:
+        """What a client of Azure OpenAI is given, e.g. ``"http://127.0.0.1:8429"``."""
+        return self.base_url.removesuffix("/v1")
+
+    def log(self) -> list[dict[str, object]]:
+        """Fetch the last requests, the oldest first."""
+        return cast("list[dict[str, object]]", self._fetch("GET", "/log")["requests"])
+
     def stats(self) -> dict[str, object]:
         """Fetch the counts, per key and model."""
         return self._fetch("GET", "/stats")
@@ -46,7 +55,7 @@ class RunningMock:
         self._fetch("POST", "/reset")
 
     def _fetch(self, method: str, path: str) -> dict[str, object]:
-        url = self.base_url.removesuffix("/v1") + path
+        url = self.azure_endpoint + path
         request = urllib.request.Request(url, method=method)  # noqa: S310 -- our URL
         # Without a proxy: one is of no use on the way to this machine itself.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -61,7 +70,13 @@ def serve(
     latency: float = 0.020,
     jitter: float = 0.010,
     service_time: float = 0.0,
-    completion_tokens: int = 16,
+    chunk_delay: float = 0.0,
+    chunk_tokens: int = 1,
+    split_events: bool = False,
+    completion_tokens: int | str = 16,
+    charge: Literal["reserve", "actual"] = "reserve",
+    enforce_per: float | None = None,
+    gzip: bool = True,
     count_failed: bool = False,
     seed: int | None = None,
 ) -> Iterator[RunningMock]:
@@ -77,9 +92,27 @@ def serve(
 
         jitter: The journey takes up to so many seconds more or less.
 
-        service_time: Seconds from the accounting to the answer.
+        service_time:
+            Seconds from the accounting to the answer; of a stream, to its first byte.
 
-        completion_tokens: How long answers claim to be.
+        chunk_delay: Seconds between two events of a stream.
+
+        chunk_tokens: Tokens in each event of a stream.
+
+        split_events: Whether every event of a stream comes in two pieces.
+
+        completion_tokens:
+            How long answers are: a number of tokens, or a share of the most that the
+            request allows, such as ``"50%"``.
+
+        charge:
+            ``"reserve"``: a request pays on arrival for the longest answer it allows,
+            and is given nothing back. ``"actual"``: that is corrected after the answer
+            to what it used.
+
+        enforce_per: Seconds; limits are enforced in slices of so long.
+
+        gzip: Whether answers are compressed for clients that accept it.
 
         count_failed: Whether refused requests count towards limits on requests.
 
@@ -92,8 +125,12 @@ def serve(
     command = [sys.executable, "-P", "-m", "paceline", "mock", "--port=0", "--json"]
     command += [f"--limits={limit}" for limit in limits]
     command += [f"--latency={latency}", f"--jitter={jitter}"]
-    command += [f"--service-time={service_time}"]
-    command += [f"--completion-tokens={completion_tokens}"]
+    command += [f"--service-time={service_time}", f"--chunk-delay={chunk_delay}"]
+    command += [f"--chunk-tokens={chunk_tokens}"]
+    command += ["--split-events"] if split_events else []
+    command += [f"--completion-tokens={completion_tokens}", f"--charge={charge}"]
+    command += [] if enforce_per is None else [f"--enforce-per={enforce_per}"]
+    command += [] if gzip else ["--no-gzip"]
     command += ["--count-failed"] if count_failed else []
     command += [] if seed is None else [f"--seed={seed}"]
     command += ["--stop-with-stdin"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from paceline._errors import ConfigError
@@ -26,12 +26,18 @@ class Quota:
         per_ns: The period, in nanoseconds.
 
         burst: Units that can be taken at once.
+
+        slice_ns:
+            A shorter time, in nanoseconds, within which no more may be taken than is
+            refilled in it: 60,000 a minute enforced as 1,000 a second. 0 if there is
+            none.
     """
 
     unit: str
     limit: int
     per_ns: int
     burst: int
+    slice_ns: int = 0
 
     @classmethod
     def read(cls, text: str) -> Self:
@@ -70,6 +76,25 @@ class Quota:
         if isinstance(limit, SlidingWindow):
             return cls(limit.unit, limit.limit, per_ns, limit.limit)
         return cls(limit.unit, limit.rate, per_ns, limit.capacity)
+
+    def sliced(self, seconds: float | None) -> Self:
+        """
+        Enforce it in slices of *seconds*; None, or a slice as long as it, is none.
+
+        Raises:
+            ConfigError: If no whole unit is refilled in a slice (P151).
+        """
+        slice_ns = round((seconds or 0) * SECOND_NS)
+        if not seconds or slice_ns >= self.per_ns:
+            return self
+        if self.limit * slice_ns < self.per_ns:
+            raise ConfigError(
+                f"the mock cannot enforce {self.limit} {self.unit} in slices of "
+                f"{seconds:g} s: there is no whole one in a slice",
+                code="P151",
+                hint="Make the slices longer, or the limit larger.",
+            )
+        return replace(self, slice_ns=slice_ns)
 
     def nanoseconds(self, debt: int) -> int:
         """Tell how long a scaled *debt* takes to drain, rounded up."""

@@ -1,135 +1,199 @@
 """
-A chat request as the provider reads it: what it asks for, and what it costs.
+Requests as the provider reads them: what they ask for, and what they cost.
 
 OpenAI charges a request, before it runs, the larger of the answer's longest allowed
-length and an estimate of the request's own text.
+length and an estimate of the request's own text. Azure charges their sum.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Self
 
-from .answers import ErrorBody, error
+from .fields import (
+    BadRequest,
+    bound,
+    characters,
+    choices,
+    estimate,
+    options,
+    parse,
+    required,
+)
 
-# OpenAI's own rule of thumb for English text.
-CHARACTERS_PER_TOKEN = 4
-# Beyond any model, and small enough for all arithmetic that follows.
-MOST_TOKENS = 1_000_000_000
-
-
-class BadRequest(Exception):  # noqa: N818 -- reads as the answer it becomes
-    """
-    A request that OpenAI would answer with status 400.
-
-    Attributes:
-        body: The answer.
-    """
-
-    def __init__(
-        self, text: str, *, param: str | None = None, code: str | None = None
-    ) -> None:
-        super().__init__(text)
-        self.body: ErrorBody = error(text, param=param, code=code)
+# A real vector has 1,536 numbers or more, and nobody reads them here.
+FEW_DIMENSIONS = 8
+MOST_DIMENSIONS = 4_096
+_MESSAGES = "Invalid 'messages': expected a non-empty array of objects."
 
 
 @dataclass(frozen=True, slots=True)
-class ChatRequest:
+class ModelRequest:
     """
     What the provider needs to know of a request.
 
     Attributes:
-        model: The model's name.
+        model: The model's name; at Azure, the deployment's.
 
         prompt_tokens: An estimate of the request's text, in tokens.
 
         max_tokens: The longest answer allowed, in tokens. None if not said.
+
+        stream: Whether the answer is to come in events.
+
+        choices: How many answers are asked for.
     """
 
     model: str
     prompt_tokens: int
-    max_tokens: int | None
-
-    @classmethod
-    def read(cls, body: bytes) -> Self:
-        """
-        Read the body of a request.
-
-        Raises:
-            BadRequest: If OpenAI would refuse it.
-        """
-        try:
-            fields = json.loads(body)
-        except (ValueError, RecursionError):
-            fields = None
-        if not isinstance(fields, dict):
-            raise BadRequest("We could not parse the JSON body of your request.")
-        model = fields.get("model")
-        if not model or not isinstance(model, str):
-            raise BadRequest("you must provide a model parameter")
-        messages = fields.get("messages")
-        if messages is None:
-            raise BadRequest(
-                "Missing required parameter: 'messages'.",
-                param="messages",
-                code="missing_required_parameter",
-            )
-        if not isinstance(messages, list) or not messages:
-            raise BadRequest(
-                "Invalid 'messages': expected a non-empty array of objects.",
-                param="messages",
-                code="invalid_type",
-            )
-        if fields.get("stream"):
-            raise BadRequest(
-                "Unsupported value: 'stream' does not support true with this model. "
-                "Only the default (false) value is supported.",
-                param="stream",
-                code="unsupported_value",
-            )
-        characters = sum(_characters(message) for message in messages)
-        prompt_tokens = max(1, -(-characters // CHARACTERS_PER_TOKEN))
-        return cls(model, prompt_tokens, _max_tokens(fields))
+    max_tokens: int | None = None
+    stream: bool = False
+    choices: int = 1
 
     @property
     def costs(self) -> dict[str, int]:
         """What the request is charged on arrival."""
-        return {
-            "requests": 1,
-            "tokens": max(self.max_tokens or 0, self.prompt_tokens),
-        }
+        tokens = max(self.max_tokens or 0, self.prompt_tokens)
+        return {"requests": 1, "tokens": tokens}
+
+    @property
+    def azure_costs(self) -> dict[str, int]:
+        """What Azure charges it on arrival."""
+        return {"requests": 1, "tokens": self.prompt_tokens + (self.max_tokens or 0)}
 
 
-def _characters(message: object) -> int:
-    """Count a message's text, alone or as the text parts of a list."""
-    content = message.get("content") if isinstance(message, dict) else None
-    if isinstance(content, str):
-        return len(content)
-    if not isinstance(content, list):
-        return 0
-    texts = [part.get("text") for part in content if isinstance(part, dict)]
-    return sum(len(text) for text in texts if isinstance(text, str))
+@dataclass(frozen=True, slots=True)
+class ChatRequest(ModelRequest):
+    """
+    A request for a chat completion.
 
+    Attributes:
+        include_usage: Whether a stream is to tell its usage at its end.
+    """
 
-def _max_tokens(fields: dict[str, object]) -> int | None:
-    for name in ("max_completion_tokens", "max_tokens"):
-        value = fields.get(name)
-        if value is None:
-            continue
-        if not isinstance(value, int) or isinstance(value, bool):
+    include_usage: bool = False
+
+    @classmethod
+    def read(cls, body: bytes, deployment: str | None = None) -> Self:
+        """
+        Read the body of a request, sent to Azure's *deployment* or to OpenAI.
+
+        Raises:
+            BadRequest: If it would be refused with status 400.
+        """
+        fields, model = parse(body, deployment)
+        messages = required(fields, "messages")
+        if not isinstance(messages, list) or not messages:
+            raise BadRequest(_MESSAGES, param="messages", code="invalid_type")
+        stream = bool(fields.get("stream"))
+        told = options(fields, "stream_options")
+        if told is not None and not stream:
             raise BadRequest(
-                f"Invalid type for '{name}': expected an integer.",
-                param=name,
+                "The 'stream_options' parameter is only allowed when 'stream' is "
+                "enabled.",
+                param="stream_options",
+            )
+        return cls(
+            model,
+            estimate(sum(characters(message) for message in messages)),
+            bound(fields, "max_completion_tokens", "max_tokens"),
+            stream,
+            choices(fields),
+            bool(told and told.get("include_usage")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ResponsesRequest(ModelRequest):
+    """A request to the Responses API."""
+
+    @classmethod
+    def read(cls, body: bytes, deployment: str | None = None) -> Self:
+        """
+        Read the body of a request.
+
+        Raises:
+            BadRequest: If it would be refused with status 400.
+        """
+        fields, model = parse(body, deployment)
+        asked = required(fields, "input")
+        if not isinstance(asked, str | list) or not asked:
+            raise BadRequest(
+                "Invalid 'input': expected a non-empty string or array of items.",
+                param="input",
                 code="invalid_type",
             )
-        if not 1 <= value <= MOST_TOKENS:
-            above = value > MOST_TOKENS
-            sign = f"<= {MOST_TOKENS}" if above else ">= 1"
+        items = [{"content": asked}] if isinstance(asked, str) else asked
+        length = sum(characters(item) for item in items)
+        length += characters({"content": fields.get("instructions")})
+        return cls(
+            model,
+            estimate(length),
+            bound(fields, "max_output_tokens"),
+            bool(fields.get("stream")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingsRequest(ModelRequest):
+    """
+    A request for embeddings.
+
+    Attributes:
+        inputs: How many vectors are asked for.
+
+        dimensions: Numbers in each.
+
+        base64: Whether vectors are to come as text, which is what the SDK asks for.
+    """
+
+    inputs: int = 1
+    dimensions: int = FEW_DIMENSIONS
+    base64: bool = False
+
+    @classmethod
+    def read(cls, body: bytes, deployment: str | None = None) -> Self:
+        """
+        Read the body of a request. Inputs that are numbers are tokens already.
+
+        Raises:
+            BadRequest: If it would be refused with status 400.
+        """
+        fields, model = parse(body, deployment)
+        asked = required(fields, "input")
+        texts = _inputs(asked)
+        if texts is None:
             raise BadRequest(
-                f"Invalid '{name}': expected an integer {sign}.",
-                param=name,
-                code=f"integer_{'above_max' if above else 'below_min'}_value",
+                "Invalid 'input': expected a non-empty string, array of strings, or "
+                "array of token ids.",
+                param="input",
+                code="invalid_type",
             )
-        return value
-    return None
+        tokens = sum(
+            estimate(len(text)) if isinstance(text, str) else len(text)
+            for text in texts
+        )
+        dimensions = bound(fields, "dimensions", most=MOST_DIMENSIONS)
+        return cls(
+            model,
+            tokens,
+            inputs=len(texts),
+            dimensions=dimensions or FEW_DIMENSIONS,
+            base64=fields.get("encoding_format") == "base64",
+        )
+
+
+def _inputs(asked: object) -> list[str | list[int]] | None:
+    """List the texts and lists of token ids that *asked* holds, if nothing else."""
+    if isinstance(asked, str):
+        asked = [asked]
+    if not isinstance(asked, list) or not asked:
+        return None
+    if all(isinstance(item, int) for item in asked):
+        return [asked]
+    good = all(
+        (isinstance(item, str) and item)
+        or (isinstance(item, list) and item and all(isinstance(i, int) for i in item))
+        for item in asked
+    )
+    return asked if good else None

@@ -1,0 +1,273 @@
+"""
+One request to a model, from its arrival to the last byte of its answer.
+
+A request arrives when its journey, a delay drawn at random, is over; that moment is
+charged, and not the one at which the event loop got round to it, so that a busy judge
+accuses nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .answers import ORGANIZATION, SERVER_ERROR, error
+from .chat import ChatAnswer
+from .dialects import Target
+from .embeddings import EmbeddingsAnswer
+from .fields import BadRequest
+from .ledger import Entry, Ledger
+from .output import Ending, OutputLength
+from .quota import SECOND_NS
+from .replies import accepts_gzip, cut_short, reply
+from .request import ChatRequest, EmbeddingsRequest, ResponsesRequest
+from .responses import ResponsesAnswer
+from .sse import Pace, gone, nap, send
+from .wishes import Wishes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from aiohttp import web
+
+    from .account import Account
+    from .dialects import OpenAI
+    from .settings import Settings
+
+ModelRequest = ChatRequest | ResponsesRequest | EmbeddingsRequest
+REQUESTS: dict[str, type[ModelRequest]] = {
+    "chat": ChatRequest,
+    "responses": ResponsesRequest,
+    "embeddings": EmbeddingsRequest,
+}
+_ATTEMPT = "x-stainless-retry-count"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """
+    One request that is being served.
+
+    Attributes:
+        request: It, as the web server has it.
+
+        dialect: Who is called.
+
+        asked: What it asks for.
+
+        wishes: How the mock is to answer it.
+
+        account: Who pays.
+
+        entry: Its line in the log.
+
+        number: Tells it from all others.
+
+        headers: What every answer to it carries.
+    """
+
+    request: web.Request
+    dialect: OpenAI
+    asked: ModelRequest
+    wishes: Wishes
+    account: Account
+    entry: Entry
+    number: int
+    headers: dict[str, str]
+
+
+class Serving:
+    """
+    Serves requests to models.
+
+    Args:
+        settings: How it behaves.
+
+        clock: Tells the time in nanoseconds; never goes back.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], int]) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._length = OutputLength.read(str(settings.completion_tokens))
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew."""
+        settings = self._settings
+        self._random = random.Random(settings.seed)  # noqa: S311 -- no secret
+        self.ledger = Ledger(
+            settings.quotas, self._clock(), count_failed=settings.count_failed
+        )
+
+    async def serve(
+        self, request: web.Request, dialect: OpenAI, endpoint: str
+    ) -> web.StreamResponse:
+        """Answer a request to *endpoint*."""
+        api_key = dialect.api_key(request)
+        if api_key is None:
+            return self.reply(request, dialect.no_key(), 401)
+        deployment = request.match_info.get("deployment")
+        try:
+            asked = REQUESTS[endpoint].read(await request.read(), deployment)
+            wishes = Wishes.read(request.headers, self._settings, self._length)
+        except BadRequest as refused:
+            return self.reply(request, refused.body, 400)
+        arrival = await self._journey()
+        call = self._open(request, dialect, endpoint, api_key, asked, wishes, arrival)
+        try:
+            return await self._answer(call, arrival)
+        finally:
+            self._close(call)
+
+    def reply(
+        self,
+        request: web.Request,
+        body: Mapping[str, object],
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> web.Response:
+        """Answer with JSON, compressed if the client likes that and the mock may."""
+        packed = self._settings.gzip and accepts_gzip(request)
+        return reply(body, status, headers or {}, gzipped=packed)
+
+    async def _journey(self) -> int:
+        """Let a request travel, and tell when it arrives."""
+        settings = self._settings
+        spread = self._random.uniform(-settings.jitter, settings.jitter)
+        seconds = max(0.0, settings.latency + spread)
+        arrival = self._clock() + round(seconds * SECOND_NS)
+        if seconds:
+            await asyncio.sleep(seconds)
+        return arrival
+
+    def _open(
+        self,
+        request: web.Request,
+        dialect: OpenAI,
+        endpoint: str,
+        api_key: str,
+        asked: ModelRequest,
+        wishes: Wishes,
+        arrival: int,
+    ) -> Call:
+        """Open the account that pays, and a line in the log."""
+        ledger = self.ledger
+        label = ledger.label(api_key)
+        attempt = request.headers.get(_ATTEMPT, "")
+        entry = Entry(
+            endpoint,
+            label,
+            asked.model,
+            ledger.seconds(arrival),
+            int(attempt) if attempt.isdecimal() else None,
+            stream=asked.stream,
+            include_usage=isinstance(asked, ChatRequest) and asked.include_usage,
+            prompt_tokens=asked.prompt_tokens,
+            max_tokens=asked.max_tokens,
+        )
+        ledger.add(entry)
+        number = ledger.number()
+        headers = {
+            "openai-organization": ORGANIZATION,
+            "openai-version": "2020-10-01",
+            "x-request-id": f"req_{number:08d}",
+        }
+        account = ledger.account(label, asked.model)
+        return Call(request, dialect, asked, wishes, account, entry, number, headers)
+
+    def _close(self, call: Call) -> None:
+        entry = call.entry
+        # The first also if the web server cancelled us, or the mock itself failed.
+        if entry.ended == "open" or (entry.ended == "complete" and gone(call.request)):
+            entry.ended = "client left"
+        if entry.ended == "client left":
+            call.account.lose_client()
+
+    async def _answer(self, call: Call, arrival: int) -> web.StreamResponse:
+        entry, dialect, asked = call.entry, call.dialect, call.asked
+        costs = dialect.costs(asked)
+        verdict = call.account.judge(costs, arrival)
+        call.headers.update(dialect.limits(verdict.standings))
+        if verdict.refusal is None:
+            entry.charged = costs["tokens"]
+        await nap(call.request, call.wishes.service_time)
+        if verdict.refusal is not None:
+            version = call.request.query.get("api-version", "v1")
+            target = Target(entry.endpoint, asked.model, version)
+            body, headers = dialect.refuse(verdict.refusal, target)
+            call.headers.update(headers)
+            return self._fail(call, body, 429)
+        output = call.wishes.length.output(asked.max_tokens, call.wishes.ending)
+        if isinstance(asked, EmbeddingsRequest):
+            return await self._whole(call, EmbeddingsAnswer(asked), output.ending)
+        answer: ChatAnswer | ResponsesAnswer = (
+            ChatAnswer(asked, output, call.number, dialect.azure)
+            if isinstance(asked, ChatRequest)
+            else ResponsesAnswer(asked, output, call.number)
+        )
+        if asked.stream:
+            return await self._stream(call, answer)
+        return await self._whole(call, answer, output.ending)
+
+    def _fail(
+        self, call: Call, body: Mapping[str, Mapping[str, object]], status: int
+    ) -> web.Response:
+        call.entry.status = status
+        call.entry.error = str(body["error"]["code"] or body["error"].get("type"))
+        call.entry.ended = "complete"
+        return self.reply(call.request, body, status, call.headers)
+
+    async def _whole(
+        self,
+        call: Call,
+        answer: ChatAnswer | ResponsesAnswer | EmbeddingsAnswer,
+        ending: Ending,
+    ) -> web.StreamResponse:
+        """Answer at once."""
+        fails = isinstance(answer, ResponsesAnswer)  # which can say so in its body
+        if ending is Ending.ERROR or (ending is Ending.FAILED and not fails):
+            self._settle(call, 0)
+            return self._fail(call, error(SERVER_ERROR, kind="server_error"), 500)
+        call.headers.update(self._settle(call, answer.used))
+        call.entry.status = 200
+        response = self.reply(call.request, answer.body(), headers=call.headers)
+        if ending is Ending.DROPPED:
+            call.entry.ended = "hung up"
+            return await cut_short(call.request, response)
+        call.entry.ended = "complete"
+        return response
+
+    async def _stream(
+        self, call: Call, answer: ChatAnswer | ResponsesAnswer
+    ) -> web.StreamResponse:
+        """Answer in events."""
+        settings, entry = self._settings, call.entry
+        pace = Pace(
+            call.wishes.chunk_delay,
+            settings.split_events,
+            settings.gzip and accepts_gzip(call.request),
+        )
+        entry.status = 200
+        events = answer.events(settings.chunk_tokens)
+        response, delivery = await send(call.request, call.headers, events, pace)
+        entry.events = delivery.events
+        if delivery.client_left or delivery.hung_up:
+            entry.ended = "hung up" if delivery.hung_up else "client left"
+            used = call.asked.prompt_tokens + delivery.tokens
+        else:
+            entry.ended = "complete"
+            used = answer.used
+        self._settle(call, used)
+        return response
+
+    def _settle(self, call: Call, used: int) -> Mapping[str, str]:
+        """Note what was used; return the headers that tell how limits stand then."""
+        call.entry.used = used
+        correct = self._settings.charge == "actual"
+        verdict = call.account.settle(
+            call.entry.charged, used, self._clock(), correct=correct
+        )
+        return call.dialect.limits(verdict.standings) if correct else {}
