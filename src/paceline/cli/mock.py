@@ -112,6 +112,19 @@ DEFAULT_LIMITS = ("500 requests/min", "30k tokens/min")
     "do; off by default, so that clients which retry look no worse than they must.",
 )
 @click.option(
+    "--share-keys",
+    is_flag=True,
+    help="Let all keys share one account for each model, as those of one project do.",
+)
+@click.option(
+    "--error",
+    "errors",
+    multiple=True,
+    metavar="ERROR",
+    help='An error to answer with, such as "server_error", or "rate_limit_tokens '
+    'model=gpt-4o key=sk-1 after=5 next=3 wait=6m0s". Repeats.',
+)
+@click.option(
     "--stop-with-stdin",
     is_flag=True,
     hidden=True,
@@ -135,6 +148,8 @@ def command(
     gzip: bool,
     seed: int | None,
     count_failed: bool,
+    share_keys: bool,
+    errors: tuple[str, ...],
     stop_with_stdin: bool,
     as_json: bool,
 ) -> int:
@@ -143,8 +158,8 @@ def command(
 
     It answers POST /v1/chat/completions, /v1/responses and /v1/embeddings, at once or
     as streams, on Azure's paths too. It keeps an account per key and model: GET /stats
-    tells the counts, GET /log the last requests, POST /reset clears both. The first
-    line on stdout is its base URL:
+    tells the counts, GET /log the last requests, POST /reset clears both, and POST
+    /errors makes it fail. The first line on stdout is its base URL:
 
         export OPENAI_BASE_URL=http://127.0.0.1:8429/v1
     """
@@ -166,6 +181,8 @@ def command(
         charge=charge,
         gzip=gzip,
         count_failed=count_failed,
+        share_keys=share_keys,
+        errors=errors,
         seed=seed,
     )
 

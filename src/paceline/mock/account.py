@@ -124,6 +124,11 @@ class Account:
         self._count_failure(now)
         return Verdict(None, self._standings(now))
 
+    def spoil(self, error: str, *, failed: bool) -> None:
+        """Take note of an *error* in an answer that was admitted and charged."""
+        self._errors[error] += 1
+        self._failed += failed
+
     def settle(self, charged: int, used: int, now: int, *, correct: bool) -> Verdict:
         """
         Take note of what an admitted request used in the end, in tokens.

@@ -7,6 +7,8 @@ grammar that clients parse: limit, used, requested and the time to try again.
 
 from __future__ import annotations
 
+import re
+from fractions import Fraction
 from typing import TYPE_CHECKING, TypeAlias
 
 from .quota import SECOND_NS
@@ -26,6 +28,11 @@ SERVER_ERROR = (
 _MS_NS = 1_000_000
 _SECOND_MS = 1_000
 _MINUTE_MS = 60_000
+_GO = re.compile(
+    r"([0-9]{1,9}(?:\.[0-9]{1,9})?)|"
+    r"(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9}(?:\.[0-9]{1,9})?)s)?"
+    r"(?:([0-9]{1,9})ms)?"
+)
 _PERIODS = {
     1: ("sec", "S"),
     60: ("min", "M"),
@@ -50,6 +57,18 @@ def duration(nanoseconds: int) -> str:
     if hours:
         return f"{hours}h{minutes}m{seconds}"
     return f"{minutes}m{seconds}" if minutes else seconds
+
+
+def read_duration(text: str) -> int | None:
+    """Read a duration as Go writes it, or a number of seconds; None if it is none."""
+    match = _GO.fullmatch(text)
+    if match is None or not any(match.groups()):
+        return None
+    whole, hours, minutes, seconds, ms = (
+        Fraction(part or 0) for part in match.groups()
+    )
+    total = whole + 3600 * hours + 60 * minutes + seconds + ms / _SECOND_MS
+    return round(total * SECOND_NS)
 
 
 def limit_headers(

@@ -84,6 +84,13 @@ class OpenAI:
         """Tell how the limits stand."""
         return limit_headers(standings)
 
+    def error(
+        self, text: str, *, status: int, kind: str, code: str | None = None
+    ) -> ErrorBody:
+        """Shape an error."""
+        del status  # the answer's first line has it
+        return error(text, kind=kind, code=code)
+
     def refuse(
         self, refusal: Refusal, target: Target
     ) -> tuple[ErrorBody, dict[str, str]]:
@@ -115,6 +122,13 @@ class Azure(OpenAI):
     def limits(self, standings: Iterable[Standing]) -> dict[str, str]:
         """Tell how the limits stand, in whole seconds, rounded up."""
         return limit_headers(standings, whole_seconds)
+
+    def error(
+        self, text: str, *, status: int, kind: str, code: str | None = None
+    ) -> ErrorBody:
+        """Shape an error: what has no code has its status as one."""
+        del kind  # Azure has none
+        return azure_error(code or str(status), text)
 
     def refuse(
         self, refusal: Refusal, target: Target

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from .quota import Quota
 
+ALL_KEYS = "all keys"
 MOST_ENTRIES = 1_000
 
 
@@ -85,14 +86,22 @@ class Ledger:
         since: The moment of its beginning, in nanoseconds.
 
         count_failed: Whether refused requests count towards limits on requests.
+
+        share_keys: Whether all keys have one account for each model.
     """
 
     def __init__(
-        self, quotas: Sequence[Quota], since: int, *, count_failed: bool
+        self,
+        quotas: Sequence[Quota],
+        since: int,
+        *,
+        count_failed: bool = False,
+        share_keys: bool = False,
     ) -> None:
         self._quotas = quotas
         self._since = since
         self._count_failed = count_failed
+        self._share_keys = share_keys
         # Names are told apart by a hash that dies with the process: a key that was
         # sent here is kept nowhere.
         self._secret = secrets.token_bytes(16)
@@ -108,6 +117,7 @@ class Ledger:
 
     def account(self, label: str, model: str) -> Account:
         """Find an account, or open it."""
+        label = ALL_KEYS if self._share_keys else label
         if (label, model) not in self._accounts:
             account = Account(self._quotas, count_failed=self._count_failed)
             self._accounts[label, model] = account

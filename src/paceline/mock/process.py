@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from paceline._errors import PacelineError
 
+from .faults import Faults
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -51,12 +53,30 @@ class RunningMock:
         return self._fetch("GET", "/stats")
 
     def reset(self) -> None:
-        """Begin anew: full buckets, all counts 0."""
+        """Begin anew: full buckets, all counts 0, the errors of the start."""
         self._fetch("POST", "/reset")
 
-    def _fetch(self, method: str, path: str) -> dict[str, object]:
+    def fail(self, *errors: str) -> None:
+        """
+        Let it answer with *errors*, e.g. ``"slow_down_503 model=gpt-4o next=3"``.
+
+        Raises:
+            ConfigError: If one of them is none (P156). None is taken then.
+        """
+        Faults(errors, str)  # says here what is wrong, and not by a status
+        self._fetch("POST", "/errors", json.dumps({"errors": errors}).encode())
+
+    def recover(self) -> None:
+        """Let it answer with no more errors."""
+        self._fetch("DELETE", "/errors")
+
+    def _fetch(
+        self, method: str, path: str, body: bytes | None = None
+    ) -> dict[str, object]:
         url = self.azure_endpoint + path
-        request = urllib.request.Request(url, method=method)  # noqa: S310 -- our URL
+        request = urllib.request.Request(  # noqa: S310 -- our URL
+            url, body, {"content-type": "application/json"}, method=method
+        )
         # Without a proxy: one is of no use on the way to this machine itself.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(request, timeout=_START_SECONDS) as answer:
@@ -78,6 +98,8 @@ def serve(
     enforce_per: float | None = None,
     gzip: bool = True,
     count_failed: bool = False,
+    share_keys: bool = False,
+    errors: Sequence[str] = (),
     seed: int | None = None,
 ) -> Iterator[RunningMock]:
     """
@@ -116,6 +138,11 @@ def serve(
 
         count_failed: Whether refused requests count towards limits on requests.
 
+        share_keys:
+            Whether all keys are one project's and have one account for each model.
+
+        errors: Errors to answer with from the start, as :meth:`RunningMock.fail`.
+
         seed: Makes the journeys repeatable. None draws them anew each time.
 
     Raises:
@@ -132,6 +159,8 @@ def serve(
     command += [] if enforce_per is None else [f"--enforce-per={enforce_per}"]
     command += [] if gzip else ["--no-gzip"]
     command += ["--count-failed"] if count_failed else []
+    command += ["--share-keys"] if share_keys else []
+    command += [f"--error={error}" for error in errors]
     command += [] if seed is None else [f"--seed={seed}"]
     command += ["--stop-with-stdin"]
     with tempfile.TemporaryFile() as said:

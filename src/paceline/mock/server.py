@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from functools import partial
 from typing import TYPE_CHECKING
 
 from aiohttp import web
+
+from paceline._errors import ConfigError
 
 from .answers import error
 from .dialects import AZURE, OPENAI
@@ -65,6 +68,9 @@ class PretendOpenAI:
         router.add_get("/v1/models/{model}", self._model)
         router.add_get("/stats", self._stats)
         router.add_get("/log", self._log)
+        router.add_get("/errors", self._errors)
+        router.add_post("/errors", self._add_errors)
+        router.add_delete("/errors", self._clear_errors)
         router.add_post("/reset", self._reset)
         router.add_route("*", "/{path:.*}", self._unknown)
         return app
@@ -103,6 +109,21 @@ class PretendOpenAI:
     async def _log(self, _request: web.Request) -> web.Response:
         return web.json_response(self._serving.ledger.log())
 
+    async def _errors(self, _request: web.Request) -> web.Response:
+        return web.json_response({"errors": self._serving.faults.report()})
+
+    async def _add_errors(self, request: web.Request) -> web.Response:
+        try:
+            self._serving.faults.add(_orders(await request.read()))
+        except ConfigError as refused:
+            text = f"{refused.message}. {refused.hint}"
+            return web.json_response(error(text, code=refused.code), status=400)
+        return await self._errors(request)
+
+    async def _clear_errors(self, request: web.Request) -> web.Response:
+        self._serving.faults.clear()
+        return await self._errors(request)
+
     async def _reset(self, _request: web.Request) -> web.Response:
         self._serving.forget()
         return web.json_response({"reset": True})
@@ -115,6 +136,21 @@ class PretendOpenAI:
 
 def _described(model: str) -> dict[str, object]:
     return {"id": model, "object": "model", "created": 0, "owned_by": "mock"}
+
+
+def _orders(body: bytes) -> list[str]:
+    """Read ``{"errors": ["server_error next=3"]}``."""
+    try:
+        orders = json.loads(body)["errors"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        orders = None
+    if isinstance(orders, list) and all(isinstance(order, str) for order in orders):
+        return orders
+    raise ConfigError(
+        "the mock cannot read these errors",
+        code="P156",
+        hint='Send JSON such as {"errors": ["server_error next=3"]}.',
+    )
 
 
 @web.middleware

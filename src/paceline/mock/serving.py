@@ -10,21 +10,26 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass
+import time
+from http import HTTPStatus
+from math import inf
 from typing import TYPE_CHECKING
 
-from .answers import ORGANIZATION, SERVER_ERROR, error
+from .answers import ORGANIZATION, SERVER_ERROR
+from .call import REQUESTS, AnyRequest, Call
 from .chat import ChatAnswer
-from .dialects import Target
 from .embeddings import EmbeddingsAnswer
+from .failing import failure
+from .faults import Fault, Faults
 from .fields import BadRequest
+from .kinds import HANG
 from .ledger import Entry, Ledger
 from .output import Ending, OutputLength
 from .quota import SECOND_NS
 from .replies import accepts_gzip, cut_short, reply
-from .request import ChatRequest, EmbeddingsRequest, ResponsesRequest
+from .request import ChatRequest, EmbeddingsRequest
 from .responses import ResponsesAnswer
-from .sse import Pace, gone, nap, send
+from .sse import Pace, gone, hang_up, nap, send
 from .wishes import Wishes
 
 if TYPE_CHECKING:
@@ -32,50 +37,10 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from .account import Account
     from .dialects import OpenAI
     from .settings import Settings
 
-ModelRequest = ChatRequest | ResponsesRequest | EmbeddingsRequest
-REQUESTS: dict[str, type[ModelRequest]] = {
-    "chat": ChatRequest,
-    "responses": ResponsesRequest,
-    "embeddings": EmbeddingsRequest,
-}
 _ATTEMPT = "x-stainless-retry-count"
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """
-    One request that is being served.
-
-    Attributes:
-        request: It, as the web server has it.
-
-        dialect: Who is called.
-
-        asked: What it asks for.
-
-        wishes: How the mock is to answer it.
-
-        account: Who pays.
-
-        entry: Its line in the log.
-
-        number: Tells it from all others.
-
-        headers: What every answer to it carries.
-    """
-
-    request: web.Request
-    dialect: OpenAI
-    asked: ModelRequest
-    wishes: Wishes
-    account: Account
-    entry: Entry
-    number: int
-    headers: dict[str, str]
 
 
 class Serving:
@@ -99,8 +64,12 @@ class Serving:
         settings = self._settings
         self._random = random.Random(settings.seed)  # noqa: S311 -- no secret
         self.ledger = Ledger(
-            settings.quotas, self._clock(), count_failed=settings.count_failed
+            settings.quotas,
+            self._clock(),
+            count_failed=settings.count_failed,
+            share_keys=settings.share_keys,
         )
+        self.faults = Faults(settings.errors, self.ledger.label)
 
     async def serve(
         self, request: web.Request, dialect: OpenAI, endpoint: str
@@ -149,7 +118,7 @@ class Serving:
         dialect: OpenAI,
         endpoint: str,
         api_key: str,
-        asked: ModelRequest,
+        asked: AnyRequest,
         wishes: Wishes,
         arrival: int,
     ) -> Call:
@@ -189,18 +158,23 @@ class Serving:
     async def _answer(self, call: Call, arrival: int) -> web.StreamResponse:
         entry, dialect, asked = call.entry, call.dialect, call.asked
         costs = dialect.costs(asked)
+        fault = call.wishes.fault or self.faults.take(entry.key, asked.model)
+        if fault is not None and fault.kind.ending is None:
+            return await self._break(call, fault, costs, arrival)
         verdict = call.account.judge(costs, arrival)
         call.headers.update(dialect.limits(verdict.standings))
         if verdict.refusal is None:
             entry.charged = costs["tokens"]
         await nap(call.request, call.wishes.service_time)
         if verdict.refusal is not None:
-            version = call.request.query.get("api-version", "v1")
-            target = Target(entry.endpoint, asked.model, version)
-            body, headers = dialect.refuse(verdict.refusal, target)
+            body, headers = dialect.refuse(verdict.refusal, call.target)
             call.headers.update(headers)
-            return self._fail(call, body, 429)
-        output = call.wishes.length.output(asked.max_tokens, call.wishes.ending)
+            return self._fail(call, body, HTTPStatus.TOO_MANY_REQUESTS)
+        ending = (fault.kind.ending if fault else None) or Ending.COMPLETE
+        if fault is not None:
+            entry.error = fault.name
+            call.account.spoil(fault.name, failed=ending is not Ending.INCOMPLETE)
+        output = call.wishes.length.output(asked.max_tokens, ending)
         if isinstance(asked, EmbeddingsRequest):
             return await self._whole(call, EmbeddingsAnswer(asked), output.ending)
         answer: ChatAnswer | ResponsesAnswer = (
@@ -212,11 +186,31 @@ class Serving:
             return await self._stream(call, answer)
         return await self._whole(call, answer, output.ending)
 
+    async def _break(
+        self, call: Call, fault: Fault, costs: Mapping[str, int], arrival: int
+    ) -> web.StreamResponse:
+        """Fail as ordered, before anything is judged."""
+        kind = fault.kind
+        verdict = call.account.fail(fault.name, kind.status, arrival)
+        call.entry.error = fault.name
+        await nap(call.request, inf if fault.name == HANG else call.wishes.service_time)
+        if not kind.status:
+            call.entry.ended = "client left" if gone(call.request) else "hung up"
+            return hang_up(call.request)
+        standings = verdict.standings
+        body, headers = failure(
+            fault, call.dialect, call.target, costs, standings, time.time()
+        )
+        call.headers.update(headers)
+        return self._fail(call, body, kind.status)
+
     def _fail(
         self, call: Call, body: Mapping[str, Mapping[str, object]], status: int
     ) -> web.Response:
         call.entry.status = status
-        call.entry.error = str(body["error"]["code"] or body["error"].get("type"))
+        call.entry.error = call.entry.error or str(
+            body["error"]["code"] or body["error"].get("type")
+        )
         call.entry.ended = "complete"
         return self.reply(call.request, body, status, call.headers)
 
@@ -230,9 +224,10 @@ class Serving:
         fails = isinstance(answer, ResponsesAnswer)  # which can say so in its body
         if ending is Ending.ERROR or (ending is Ending.FAILED and not fails):
             self._settle(call, 0)
-            return self._fail(call, error(SERVER_ERROR, kind="server_error"), 500)
+            body = call.dialect.error(SERVER_ERROR, status=500, kind="server_error")
+            return self._fail(call, body, HTTPStatus.INTERNAL_SERVER_ERROR)
         call.headers.update(self._settle(call, answer.used))
-        call.entry.status = 200
+        call.entry.status = HTTPStatus.OK
         response = self.reply(call.request, answer.body(), headers=call.headers)
         if ending is Ending.DROPPED:
             call.entry.ended = "hung up"
@@ -250,7 +245,7 @@ class Serving:
             settings.split_events,
             settings.gzip and accepts_gzip(call.request),
         )
-        entry.status = 200
+        entry.status = HTTPStatus.OK
         events = answer.events(settings.chunk_tokens)
         response, delivery = await send(call.request, call.headers, events, pace)
         entry.events = delivery.events

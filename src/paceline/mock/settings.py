@@ -42,6 +42,11 @@ class Settings:
 
         count_failed: Whether refused requests count towards limits on requests.
 
+        share_keys:
+            Whether all keys are one project's and have one account for each model.
+
+        errors: Errors to answer with, such as ``"server_error model=m next=3"``.
+
         seed: Makes the journeys repeatable. None draws them anew each time.
     """
 
@@ -56,4 +61,6 @@ class Settings:
     gzip: bool = True
     charge: Literal["reserve", "actual"] = "reserve"
     count_failed: bool = False
+    share_keys: bool = False
+    errors: tuple[str, ...] = ()
     seed: int | None = None

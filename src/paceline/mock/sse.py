@@ -128,10 +128,11 @@ async def send(
     return response, delivery
 
 
-def hang_up(request: web.BaseRequest) -> None:
-    """Break the connection off, with whatever has been said on it."""
+def hang_up(request: web.BaseRequest) -> web.StreamResponse:
+    """Break the connection off; return what to hand back to the web server."""
     if request.transport is not None:
         request.transport.abort()
+    return web.Response()
 
 
 async def _write(
@@ -145,7 +146,11 @@ async def _write(
     for event in events:
         if delivery.events and not await nap(request, pace.delay):
             raise ConnectionResetError
-        for piece in _pieces(event.encode(), split=pace.split):
+        for number, piece in enumerate(_pieces(event.encode(), split=pace.split)):
+            # Let others have their turn, and each piece a packet of its own. Not after
+            # the last one: a client that has all of it must find its bill settled.
+            if number or delivery.events:
+                await asyncio.sleep(0)
             # Flushed, or the client would see nothing before the end.
             packed = (
                 packer.compress(piece) + packer.flush(zlib.Z_SYNC_FLUSH)
@@ -153,8 +158,6 @@ async def _write(
                 else piece
             )
             await response.write(packed)
-            # Let others have their turn, and the pieces their own packets.
-            await asyncio.sleep(0)
         delivery.events += 1
         delivery.tokens += event.tokens
     if packer:

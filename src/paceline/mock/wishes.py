@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from paceline._errors import ConfigError
 
+from .faults import Fault
 from .fields import BadRequest
-from .output import Ending, OutputLength
+from .output import OutputLength
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from .settings import Settings
 
 OUTPUT = "x-mock-output-tokens"
 SERVICE_TIME = "x-mock-service-time"
 CHUNK_DELAY = "x-mock-chunk-delay"
-ENDING = "x-mock-ending"
+ERROR = "x-mock-error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +36,13 @@ class Wishes:
 
         chunk_delay: Seconds between two events of a stream.
 
-        ending: How the answer ends.
+        fault: The error to answer with, or None.
     """
 
     length: OutputLength
     service_time: float
     chunk_delay: float
-    ending: Ending = Ending.COMPLETE
+    fault: Fault | None = None
 
     @classmethod
     def read(
@@ -53,15 +55,17 @@ class Wishes:
             BadRequest: If one of them makes no sense.
         """
         if wished := headers.get(OUTPUT):
-            try:
+            with _blaming(OUTPUT):
                 length = OutputLength.read(wished)
-            except ConfigError as error:
-                raise BadRequest(f"{OUTPUT}: {error.message}. {error.hint}") from None
+        fault = None
+        if wished := headers.get(ERROR):
+            with _blaming(ERROR):
+                fault = Fault.read(wished)
         return cls(
             length,
             _seconds(headers, SERVICE_TIME, settings.service_time),
             _seconds(headers, CHUNK_DELAY, settings.chunk_delay),
-            _ending(headers),
+            fault,
         )
 
 
@@ -78,12 +82,10 @@ def _seconds(headers: Mapping[str, str], name: str, otherwise: float) -> float:
     return seconds
 
 
-def _ending(headers: Mapping[str, str]) -> Ending:
-    text = headers.get(ENDING, Ending.COMPLETE)
+@contextmanager
+def _blaming(name: str) -> Iterator[None]:
+    """Name the header that makes no sense."""
     try:
-        return Ending(text)
-    except ValueError:
-        known = ", ".join(Ending)
-        raise BadRequest(
-            f"{ENDING}: expected one of {known}, not {text[:40]!r}."
-        ) from None
+        yield
+    except ConfigError as error:
+        raise BadRequest(f"{name}: {error.message}. {error.hint}") from None
