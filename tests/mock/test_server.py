@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
@@ -10,60 +9,16 @@ from aiohttp.test_utils import TestClient, TestServer
 from paceline.mock.quota import SECOND_NS, Quota
 from paceline.mock.server import PretendOpenAI
 from paceline.mock.settings import Settings
+from rig_mock import MINUTE, TPM, Mock, run
 
-MINUTE = 60 * SECOND_NS
 RPM = Quota("requests", 2, MINUTE, 2)
-TPM = Quota("tokens", 30_000, MINUTE, 30_000)
-MS_NS = SECOND_NS // 1000
-
-
-class Mock:
-    """A server in this process, and a client for it."""
-
-    def __init__(self, client, clock):
-        self.client, self.clock = client, clock
-
-    async def chat(self, key="sk-live-1", model="gpt-4o", **fields):
-        """Send a chat request; return status, headers and body."""
-        body = {"model": model, "messages": [{"role": "user", "content": "hi"}]}
-        headers = {"Authorization": f"Bearer {key}"}
-        url = "/v1/chat/completions"
-        async with self.client.post(url, json=body | fields, headers=headers) as answer:
-            return answer.status, answer.headers, await answer.json()
-
-    async def get(self, method, path, **options):
-        """Send anything; return status and body."""
-        async with self.client.request(method, path, **options) as answer:
-            return answer.status, await answer.json()
-
-    async def accounts(self):
-        """Return the counts."""
-        return (await self.get("GET", "/stats"))[1]["accounts"]
-
-
-@asynccontextmanager
-async def mock(*quotas, **settings):
-    """Serve with a clock that stands; requests travel no time unless told so."""
-    clock = [1_000 * SECOND_NS]
-    settings = {"latency": 0.0, "jitter": 0.0} | settings
-    pretend = PretendOpenAI(Settings(quotas, **settings), lambda: clock[0])
-    async with TestClient(TestServer(pretend.app())) as client:
-        yield Mock(client, clock)
-
-
-def run(scenario, *quotas, **settings):
-    async def main():
-        async with mock(*quotas, **settings) as server:
-            return await scenario(server)
-
-    return asyncio.run(main())
 
 
 def test_an_answer_looks_like_openais():
     """
     A chat completion with usage, and the headers of every limit.
     """
-    status, headers, body = run(lambda m: m.chat(max_tokens=100), RPM, TPM)
+    status, headers, body = run(lambda m: m.post(max_tokens=100), RPM, TPM)
     assert status == 200
     assert {k: v for k, v in headers.items() if k.startswith("x-ratelimit")} == {
         "x-ratelimit-limit-requests": "2",
@@ -89,7 +44,7 @@ def test_an_answer_is_no_longer_than_allowed():
     """
     max_tokens cuts what --completion-tokens would claim, and the answer says so.
     """
-    scenario = lambda m: m.chat(max_tokens=5)  # noqa: E731 -- a line of its own
+    scenario = lambda m: m.post(max_tokens=5)  # noqa: E731 -- a line of its own
     _, _, body = run(scenario, RPM, completion_tokens=50)
     assert body["usage"]["completion_tokens"] == 5
     assert body["choices"][0]["finish_reason"] == "length"
@@ -101,10 +56,10 @@ def test_a_refusal_looks_like_openais_and_its_wait_is_exact():
     """
 
     async def scenario(server):
-        await server.chat()
-        await server.chat()
+        await server.post()
+        await server.post()
         server.clock[0] += SECOND_NS + 1
-        status, headers, body = await server.chat()
+        status, headers, body = await server.post()
         assert status == 429
         assert headers["retry-after"] == "29"
         assert headers["retry-after-ms"] == "29000"
@@ -116,9 +71,9 @@ def test_a_refusal_looks_like_openais_and_its_wait_is_exact():
             "min (RPM): Limit 2, Used 2, Requested 1. Please try again in 29s."
         )
         server.clock[0] += 29 * SECOND_NS - 2
-        early, _, _ = await server.chat()
+        early, _, _ = await server.post()
         server.clock[0] += 1
-        due, _, _ = await server.chat()
+        due, _, _ = await server.post()
         assert (early, due) == (429, 200)
 
     run(scenario, RPM)
@@ -128,7 +83,7 @@ def test_what_can_never_fit_has_no_time_to_come_back():
     """
     Tokens above the limit: a 429 that says so, without retry-after.
     """
-    status, headers, body = run(lambda m: m.chat(max_tokens=30_001), RPM, TPM)
+    status, headers, body = run(lambda m: m.post(max_tokens=30_001), RPM, TPM)
     assert status == 429
     assert body["error"]["message"].startswith("Request too large for gpt-4o")
     assert "retry-after" not in headers
@@ -141,7 +96,7 @@ def test_each_key_and_model_has_an_account():
 
     async def scenario(server):
         for key, model in [("a", "m"), ("a", "n"), ("b", "m"), ("a", "m"), ("a", "m")]:
-            await server.chat(key, model)
+            await server.post(key=key, model=model)
         return await server.accounts()
 
     assert [
@@ -159,7 +114,7 @@ def test_no_key_is_shown_or_kept():
         pretend = PretendOpenAI(Settings((RPM,), latency=0, jitter=0))
         async with TestClient(TestServer(pretend.app())) as client:
             server = Mock(client, None)
-            await server.chat("sk-hush-hush")
+            await server.post(key="sk-hush-hush")
             return str(await server.accounts()) + str(vars(pretend))
 
     assert "hush" not in asyncio.run(scenario())
@@ -172,7 +127,7 @@ def test_stats_tell_what_each_limit_saw():
 
     async def scenario(server):
         for _ in range(3):
-            await server.chat(max_tokens=10)
+            await server.post(max_tokens=10)
         return await server.accounts()
 
     ((requests, tokens),) = [a["limits"] for a in run(scenario, RPM, TPM)]
@@ -199,14 +154,14 @@ def test_a_reset_begins_anew():
 
     async def scenario(server):
         for _ in range(3):
-            await server.chat("a")
+            await server.post(key="a")
         server.clock[0] += SECOND_NS
         assert await server.get("POST", "/reset") == (200, {"reset": True})
         assert await server.get("GET", "/stats") == (
             200,
             {"seconds": 0.0, "accounts": []},
         )
-        assert (await server.chat("b"))[0] == 200
+        assert (await server.post(key="b"))[0] == 200
         (account,) = await server.accounts()
         assert account["key"] == "key-1"
         assert account["first_arrival"] == 0.0
@@ -220,7 +175,7 @@ def test_a_request_counts_at_the_moment_its_journey_ends():
     """
 
     async def scenario(server):
-        await asyncio.gather(*(server.chat() for _ in range(20)))
+        await asyncio.gather(*(server.post() for _ in range(20)))
         (account,) = await server.accounts()
         return account["first_arrival"], account["last_arrival"]
 
@@ -234,7 +189,7 @@ def test_a_journey_is_never_shorter_than_nothing():
     """
 
     async def scenario(server):
-        await asyncio.gather(*(server.chat() for _ in range(20)))
+        await asyncio.gather(*(server.post() for _ in range(20)))
         return (await server.accounts())[0]["first_arrival"]
 
     assert run(scenario, RPM, jitter=0.001) == 0.0
@@ -249,7 +204,7 @@ def test_a_seed_repeats_the_journeys_and_a_reset_starts_them_again():
         arrivals = []
         for _ in range(2):
             await server.get("POST", "/reset")
-            await server.chat()
+            await server.post()
             arrivals.append((await server.accounts())[0]["first_arrival"])
         return arrivals
 
@@ -265,7 +220,7 @@ def test_service_time_is_spent_after_the_accounting():
     """
 
     async def scenario(server):
-        answer = asyncio.ensure_future(server.chat())
+        answer = asyncio.ensure_future(server.post())
         while not (accounts := await server.accounts()):
             pass
         (account,) = accounts
@@ -303,7 +258,7 @@ def test_a_bad_request_costs_nothing():
     """
 
     async def scenario(server):
-        status, _, body = await server.chat(messages=None)
+        status, _, body = await server.post(messages=None)
         assert status == 400
         assert body["error"]["param"] == "messages"
         assert await server.accounts() == []
