@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from .quota import Quota
 
+OPEN = "open"
 ALL_KEYS = "all keys"
 MOST_ENTRIES = 1_000
 
@@ -73,7 +74,7 @@ class Entry:
     status: int = 0
     error: str | None = None
     events: int = 0
-    ended: str = "open"
+    ended: str = OPEN
 
 
 class Ledger:

@@ -23,13 +23,23 @@ from .failing import failure
 from .faults import Fault, Faults
 from .fields import BadRequest
 from .kinds import HANG
-from .ledger import Entry, Ledger
+from .ledger import OPEN, Entry, Ledger
 from .output import Ending, OutputLength
 from .quota import SECOND_NS
 from .replies import accepts_gzip, cut_short, reply
 from .request import ChatRequest, EmbeddingsRequest
 from .responses import ResponsesAnswer
-from .sse import Pace, gone, hang_up, nap, send
+from .sse import (
+    CLIENT_LEFT,
+    COMPLETE,
+    HUNG_UP,
+    Delivery,
+    Pace,
+    gone,
+    hang_up,
+    nap,
+    send,
+)
 from .wishes import Wishes
 
 if TYPE_CHECKING:
@@ -150,9 +160,9 @@ class Serving:
     def _close(self, call: Call) -> None:
         entry = call.entry
         # The first also if the web server cancelled us, or the mock itself failed.
-        if entry.ended == "open" or (entry.ended == "complete" and gone(call.request)):
-            entry.ended = "client left"
-        if entry.ended == "client left":
+        if entry.ended == OPEN or (entry.ended == COMPLETE and gone(call.request)):
+            entry.ended = CLIENT_LEFT
+        if entry.ended == CLIENT_LEFT:
             call.account.lose_client()
 
     async def _answer(self, call: Call, arrival: int) -> web.StreamResponse:
@@ -195,7 +205,7 @@ class Serving:
         call.entry.error = fault.name
         await nap(call.request, inf if fault.name == HANG else call.wishes.service_time)
         if not kind.status:
-            call.entry.ended = "client left" if gone(call.request) else "hung up"
+            call.entry.ended = CLIENT_LEFT if gone(call.request) else HUNG_UP
             return hang_up(call.request)
         standings = verdict.standings
         body, headers = failure(
@@ -211,7 +221,7 @@ class Serving:
         call.entry.error = call.entry.error or str(
             body["error"]["code"] or body["error"].get("type")
         )
-        call.entry.ended = "complete"
+        call.entry.ended = COMPLETE
         return self.reply(call.request, body, status, call.headers)
 
     async def _whole(
@@ -230,9 +240,9 @@ class Serving:
         call.entry.status = HTTPStatus.OK
         response = self.reply(call.request, answer.body(), headers=call.headers)
         if ending is Ending.DROPPED:
-            call.entry.ended = "hung up"
+            call.entry.ended = HUNG_UP
             return await cut_short(call.request, response)
-        call.entry.ended = "complete"
+        call.entry.ended = COMPLETE
         return response
 
     async def _stream(
@@ -247,16 +257,13 @@ class Serving:
         )
         entry.status = HTTPStatus.OK
         events = answer.events(settings.chunk_tokens)
-        response, delivery = await send(call.request, call.headers, events, pace)
-        entry.events = delivery.events
-        if delivery.client_left or delivery.hung_up:
-            entry.ended = "hung up" if delivery.hung_up else "client left"
-            used = call.asked.prompt_tokens + delivery.tokens
-        else:
-            entry.ended = "complete"
-            used = answer.used
-        self._settle(call, used)
-        return response
+        delivery = Delivery()
+        try:
+            return await send(call.request, call.headers, events, pace, delivery)
+        finally:
+            entry.events, entry.ended = delivery.events, delivery.ended
+            sent = call.asked.prompt_tokens + delivery.tokens
+            self._settle(call, answer.used if entry.ended == COMPLETE else sent)
 
     def _settle(self, call: Call, used: int) -> Mapping[str, str]:
         """Note what was used; return the headers that tell how limits stand then."""

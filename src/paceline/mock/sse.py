@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 _GZIP = 31  # zlib's window of 15 bits, and 16 for gzip's header and trailer
 _GLANCE_SECONDS = 0.05
 DONE = "[DONE]"
+# How an answer ended.
+COMPLETE = "complete"
+CLIENT_LEFT = "client left"
+HUNG_UP = "hung up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +76,12 @@ class Delivery:
 
         tokens: How many tokens they delivered.
 
-        client_left: Whether the client was gone before the end.
-
-        hung_up: Whether the server broke the stream off, as it was told to.
+        ended: How it ended; ``"client left"`` as long as it has not.
     """
 
     events: int = 0
     tokens: int = 0
-    client_left: bool = False
-    hung_up: bool = False
+    ended: str = CLIENT_LEFT
 
 
 def gone(request: web.BaseRequest) -> bool:
@@ -103,12 +104,24 @@ async def send(
     headers: Mapping[str, str],
     events: Iterable[Event],
     pace: Pace,
-) -> tuple[web.StreamResponse, Delivery]:
+    delivery: Delivery,
+) -> web.StreamResponse:
     """
     Send a stream, until its end or until the client has left.
 
+    Args:
+        request: What is answered.
+
+        headers: Those of the answer.
+
+        events: The stream.
+
+        pace: How it is sent.
+
+        delivery: Is kept up to date, so that it is right even after a cancellation.
+
     Returns:
-        The response to hand back to the web server, and what has been sent.
+        The response, to hand back to the web server.
     """
     response = web.StreamResponse(headers=headers)
     response.content_type = "text/event-stream"
@@ -116,16 +129,15 @@ async def send(
     if pace.gzip:
         response.headers["content-encoding"] = "gzip"
         response.headers["vary"] = "accept-encoding"
-    delivery = Delivery()
     try:
         await response.prepare(request)
         await _write(request, response, events, pace, delivery)
     except Dropped:
-        delivery.hung_up = True
+        delivery.ended = HUNG_UP
         hang_up(request)
     except ConnectionError:
-        delivery.client_left = True
-    return response, delivery
+        pass  # the client has left, as the delivery says
+    return response
 
 
 def hang_up(request: web.BaseRequest) -> web.StreamResponse:
@@ -163,6 +175,7 @@ async def _write(
     if packer:
         await response.write(packer.flush())
     await response.write_eof()
+    delivery.ended = COMPLETE
 
 
 def _pieces(data: bytes, *, split: bool) -> tuple[bytes, ...]:
