@@ -232,3 +232,89 @@ def test_who_never_overran_the_bucket_is_never_refused(steps):
     report = account.report(0)
     excess = max(limit["offered_bucket_excess"] for limit in report["limits"])
     assert (excess > 0) == (report["answers_429"] > 0)
+
+
+def test_a_correction_is_charged_or_given_back():
+    """
+    A bucket never holds more than its capacity, and may owe more than that.
+    """
+    account = Account([REQUESTS, TOKENS])
+    judge(account, 0, 10)
+    account.settle(10, 4, 0, correct=True)
+    assert judge(account, 0, 6) is None
+    verdict = account.settle(6, 16, 0, correct=True)
+    assert [standing.remaining for standing in verdict.standings] == [1, 0]
+    assert judge(account, 0, 1).wait_ns == 22
+    account.settle(16, 0, 0, correct=True)
+    account.settle(16, 0, 0, correct=True)
+    assert judge(account, 0, 10) is None
+    report = account.report(0)
+    assert (report["tokens"], report["tokens_used"]) == (26, 20)
+    assert limits(account)[1]["returned"] == 28
+    assert limits(account)[0]["returned"] == 0
+
+
+def test_without_correction_use_is_only_noted():
+    """
+    What was reserved stays charged.
+    """
+    account = Account([TOKENS])
+    judge(account, 0, 10)
+    (standing,) = account.settle(10, 4, 0, correct=False).standings
+    assert standing.remaining == 0
+    assert account.report(0)["tokens_used"] == 4
+
+
+def test_who_settles_below_the_reservation_has_no_excess():
+    """
+    What was given back may be asked for again: no refusal was due.
+    """
+    account = Account([TOKENS])
+    for _ in range(5):
+        assert judge(account, 0, 10) is None
+        account.settle(10, 2, 0, correct=True)
+        assert judge(account, 0, 2) is None
+        account.settle(2, 0, 0, correct=True)
+        account.settle(2, 0, 0, correct=True)
+    assert limits(account)[0]["offered_bucket_excess"] == 0.0
+
+
+def test_a_slice_holds_what_is_refilled_in_it():
+    """
+    12 in 24 ns, by slices of 4 ns: 2 at once and 1 each 2 ns, however idle it was.
+    """
+    account = Account([Quota("requests", 12, 24, 12, slice_ns=4)])
+    steps = [(0, True), (0, True), (0, False), (1, False), (2, True), (2, False)]
+    steps += [(1_000, True), (1_000, True), (1_000, False)]
+    assert [(at, judge(account, at) is None) for at, _ in steps] == steps
+
+
+def test_a_cost_above_a_slice_waits_for_an_empty_one():
+    """
+    It is not refused for good, and the slice owes for it until it is drained.
+    """
+    account = Account([Quota("tokens", 12, 24, 12, slice_ns=4)])
+    assert judge(account, 0, 1) is None
+    assert judge(account, 0, 6).wait_ns == 2
+    assert judge(account, 2, 6) is None
+    assert judge(account, 2, 1).wait_ns == 10
+
+
+@given(STEPS, st.integers(0, 12))
+def test_the_wait_is_exact_in_slices_too(steps, tokens):
+    """
+    Refused one nanosecond before the wait is over, admitted exactly then.
+    """
+    quota = Quota("tokens", 12, 24, 12, slice_ns=4)
+
+    def after(wait):
+        account, now = Account([quota]), 0
+        for distance, cost in steps:
+            now += distance
+            judge(account, now, cost)
+        return judge(account, now + wait, tokens)
+
+    refusal = after(0)
+    if refusal is not None:
+        assert after(refusal.wait_ns - 1) is not None
+        assert after(refusal.wait_ns) is None

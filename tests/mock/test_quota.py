@@ -56,3 +56,24 @@ def test_what_is_no_limit_is_refused_as_everywhere():
     with pytest.raises(ConfigError) as refused:
         Quota.read("500 requests/fortnight")
     assert refused.value.code == "P103"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "slice_ns"),
+    [(None, 0), (1.0, SECOND_NS), (0.1, SECOND_NS // 10), (60.0, 0), (90.0, 0)],
+)
+def test_a_slice_is_shorter_than_its_period(seconds, slice_ns):
+    """
+    A longer one is none.
+    """
+    assert Quota.read("600 requests/min").sliced(seconds).slice_ns == slice_ns
+
+
+def test_a_slice_has_a_whole_unit():
+    """
+    Otherwise nothing would ever pass.
+    """
+    quota = Quota.read("59 requests/min")
+    with pytest.raises(ConfigError, match="no whole one in a slice") as error:
+        quota.sliced(1.0)
+    assert error.value.code == "P151"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from dataclasses import replace
 from http import HTTPStatus
 from math import inf
 from typing import TYPE_CHECKING
@@ -184,6 +185,8 @@ class Serving:
         if fault is not None:
             entry.error = fault.name
             call.account.spoil(fault.name, failed=ending is not Ending.INCOMPLETE)
+        if call.wishes.prompt_tokens is not None:
+            asked = replace(asked, prompt_tokens=call.wishes.prompt_tokens)
         output = call.wishes.length.output(asked.max_tokens, ending)
         if isinstance(asked, EmbeddingsRequest):
             return await self._whole(call, EmbeddingsAnswer(asked), output.ending)
@@ -262,7 +265,7 @@ class Serving:
             return await send(call.request, call.headers, events, pace, delivery)
         finally:
             entry.events, entry.ended = delivery.events, delivery.ended
-            sent = call.asked.prompt_tokens + delivery.tokens
+            sent = answer.asked.prompt_tokens + delivery.tokens
             self._settle(call, answer.used if entry.ended == COMPLETE else sent)
 
     def _settle(self, call: Call, used: int) -> Mapping[str, str]:

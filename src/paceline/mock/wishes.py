@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 OUTPUT = "x-mock-output-tokens"
+PROMPT = "x-mock-prompt-tokens"
 SERVICE_TIME = "x-mock-service-time"
 CHUNK_DELAY = "x-mock-chunk-delay"
 ERROR = "x-mock-error"
+
+_MOST_DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,10 @@ class Wishes:
     Attributes:
         length: How long the answer is.
 
+        prompt_tokens:
+            How long the prompt turns out to be; None is as estimated. What is charged
+            on arrival stays the estimate.
+
         service_time: Seconds from the accounting to the answer's first byte.
 
         chunk_delay: Seconds between two events of a stream.
@@ -40,6 +47,7 @@ class Wishes:
     """
 
     length: OutputLength
+    prompt_tokens: int | None
     service_time: float
     chunk_delay: float
     fault: Fault | None = None
@@ -63,10 +71,20 @@ class Wishes:
                 fault = Fault.read(wished)
         return cls(
             length,
+            _tokens(headers, PROMPT),
             _seconds(headers, SERVICE_TIME, settings.service_time),
             _seconds(headers, CHUNK_DELAY, settings.chunk_delay),
             fault,
         )
+
+
+def _tokens(headers: Mapping[str, str], name: str) -> int | None:
+    text = headers.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS):
+        raise BadRequest(f"{name}: expected a number of tokens, not {text[:40]!r}.")
+    return int(text)
 
 
 def _seconds(headers: Mapping[str, str], name: str, otherwise: float) -> float:
