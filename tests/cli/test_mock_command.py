@@ -122,3 +122,24 @@ def test_a_limit_it_cannot_enforce_is_told(limit, code):
     )
     assert done.returncode == 3
     assert json.loads(done.stdout)["error"]["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (["--error", "oops"], "P156"),
+        (["--error", "conflict wait=long"], "P156"),
+        (["--completion-tokens", "many"], "P155"),
+        (["--limits", "5 requests/min", "--enforce-per", "1s"], "P151"),
+        (["--charge", "double"], "P510"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_told(options, code):
+    """
+    Before it serves, with the code of the documentation.
+    """
+    done = subprocess.run(
+        [*MOCK, "--json", *options], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == (2 if code == "P510" else 3)
+    assert json.loads(done.stdout)["error"]["code"] == code

@@ -1,6 +1,7 @@
 """What the mock answers when told to fail, over real sockets."""
 
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -91,6 +92,18 @@ def test_no_error_is_left_untried():
     """
     others = {name for name, kind in KINDS.items() if kind.ending or not kind.status}
     assert others | set(ANSWERS) == set(KINDS)
+
+
+def test_every_error_is_documented():
+    """
+    With its status and code, where it has them.
+    """
+    page = (Path(__file__).parents[2] / "docs/reference/mock.md").read_text("utf-8")
+    for name, kind in KINDS.items():
+        status = str(kind.status or "")
+        code = ANSWERS.get(name, (0, "", None))[2]
+        assert f"| `{name}` | {status}" in page
+        assert code is None or f"| `{name}` | {status} | `{code}` |" in page
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from paceline import PacelineError
+from paceline import ConfigError, PacelineError
 from paceline.mock import serve
 
 
@@ -38,3 +38,77 @@ def test_a_server_that_cannot_start_says_why():
     with pytest.raises(PacelineError, match="cannot read a limit") as error, wrong:
         pass
     assert error.value.code == "P153"
+
+
+def client_of(mock, **headers):
+    """Make a client for *mock*."""
+    headers = {"authorization": "Bearer sk-1", **headers}
+    return httpx.Client(base_url=mock.base_url, headers=headers, trust_env=False)
+
+
+BODY = {"model": "m", "messages": [{"content": "hi"}], "max_tokens": 40}
+URL = "/chat/completions"
+
+
+def test_everything_that_can_be_set_arrives():
+    """
+    Each argument becomes an option of the command line, and has its effect.
+    """
+    settings = {
+        "limits": ["600 requests/min", "600k tokens/min"],
+        "completion_tokens": "50%",
+        "charge": "actual",
+        "enforce_per": 0.1,
+        "chunk_tokens": 15,
+        "split_events": True,
+        "gzip": False,
+        "share_keys": True,
+        "errors": ["conflict next=1", "timeout model=n"],
+    }
+    with serve(latency=0, jitter=0, **settings) as mock, client_of(mock) as client:
+        assert client.post(URL, json=BODY).status_code == 409
+        answer = client.post(URL, json=BODY | {"stream": True})
+        assert answer.text.count('{"content": ') == 2
+        assert "content-encoding" not in answer.headers
+        assert client.post(URL, json=BODY | {"model": "n"}).status_code == 408
+        (account, _) = mock.stats()["accounts"]
+        assert account["key"] == "all keys"
+        assert (account["tokens"], account["tokens_used"]) == (40, 21)
+        assert account["limits"][1]["returned"] == 19
+        assert [entry["status"] for entry in mock.log()] == [409, 200, 408]
+        assert mock.azure_endpoint + "/v1" == mock.base_url
+
+
+def test_errors_are_ordered_and_called_off():
+    """
+    What makes no sense is refused before it is sent.
+    """
+    with serve(latency=0, jitter=0) as mock, client_of(mock) as client:
+        mock.fail("server_error next=1", "insufficient_quota key=sk-1")
+        codes = [client.post(URL, json=BODY).status_code for _ in range(3)]
+        mock.recover()
+        codes += [client.post(URL, json=BODY).status_code]
+        assert codes == [500, 429, 429, 200]
+        with pytest.raises(ConfigError, match="no error is called 'oops'"):
+            mock.fail("oops")
+
+
+def test_clients_that_leave_are_noticed_by_a_server_of_its_own():
+    """
+    Nobody cancels its handlers: it looks for itself while it waits.
+    """
+    slow = {"x-mock-chunk-delay": "100000"}
+    with serve(latency=0, jitter=0) as mock:
+        with (
+            client_of(mock, **slow) as client,
+            client.stream("POST", URL, json=BODY | {"stream": True}) as answer,
+        ):
+            next(answer.iter_bytes())
+        late = {"x-mock-service-time": "100000"}
+        with client_of(mock, **late) as client, pytest.raises(httpx.ReadTimeout):
+            client.post(URL, json=BODY, timeout=0.05)
+        while (left := mock.stats()["accounts"][0]["clients_left"]) < 2:
+            pass
+        assert left == 2
+        ends = [(entry["ended"], entry["used"]) for entry in mock.log()]
+        assert ends == [("client left", 1), ("client left", 17)]
