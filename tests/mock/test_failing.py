@@ -182,6 +182,23 @@ def test_whether_to_retry_can_be_told(retry):
     assert headers["x-should-retry"] == retry
 
 
+def test_the_status_can_be_another():
+    """
+    Providers do not agree on all of them, and change their mind.
+    """
+    order = "billing_hard_limit status=400"
+    status, _, body = answer(order)
+    assert (status, body["error"]["code"]) == (400, "billing_hard_limit_reached")
+
+
+def test_a_wait_can_be_in_the_text():
+    """
+    As Azure says it.
+    """
+    text = answer("high_demand wait=7")[2]["error"]["message"]
+    assert "Please retry after 7 seconds." in text
+
+
 def test_hanging_up_is_no_answer():
     """
     The connection ends, and the log says who ended it.

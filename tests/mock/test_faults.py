@@ -121,6 +121,11 @@ def test_a_wait_is_written_as_go_does_or_in_seconds(wait, wait_ns):
         ("conflict wait=s", "'s' is no time"),
         ("conflict headers=some", "'some' is no way"),
         ("conflict retry=maybe", "retry=maybe"),
+        ("conflict status=200", "status=200"),
+        ("conflict status=600", "status=600"),
+        ("conflict status=x", "status=x"),
+        ("hang status=500", "status=500"),
+        ("answer_failed status=500", "status=500"),
     ],
 )
 def test_what_is_no_order_is_refused(text, what):

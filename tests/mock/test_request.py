@@ -210,7 +210,7 @@ def test_an_input_must_be_there(kind, asked, code):
     assert (told["param"], told["code"]) == ("input", code)
 
 
-@pytest.mark.parametrize("asked", [["x", 5], ["x", ""], [[]], [["x"]], [None]])
+@pytest.mark.parametrize("asked", [["x", 5], ["x", ""], [[]], [["x"]], [None], [True]])
 def test_inputs_to_embed_are_of_one_kind(asked):
     """
     Texts that are not empty, or lists of numbers.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
-from .answers import ErrorBody, wait_headers
+from .answers import ErrorBody, wait_headers, whole_seconds
 from .kinds import TOO_LARGE
 from .meter import Refusal, Standing
 from .quota import SECOND_NS
@@ -52,9 +52,8 @@ def failure(
     if fault.retry:
         headers["x-should-retry"] = fault.retry
     if kind.quota is None:
-        body = dialect.error(
-            kind.text, status=kind.status, kind=kind.type, code=kind.code
-        )
+        text = kind.text.format(seconds=whole_seconds(fault.wait_ns or 0))
+        body = dialect.error(text, status=fault.status, kind=kind.type, code=kind.code)
         return body, headers
     quota = _own(kind.quota, standings)
     refusal = _refusal(fault, quota, costs.get(quota.unit, 1))

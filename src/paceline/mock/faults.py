@@ -1,11 +1,13 @@
 """
 Errors that a test orders: which, for whom, and how often.
 
-    KIND [key=K] [model=M] [next=N] [after=N] [wait=6m0s] [headers=H] [retry=true|false]
+    KIND [key=K] [model=M] [next=N] [after=N]
+         [wait=6m0s] [headers=H] [retry=true|false] [status=S]
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
 HEADERS = ("both", "seconds", "ms", "date", "none")
 _UNAVAILABLE = 503
 _RULES = ("key", "model", "next", "after")
-_FORMS = ("wait", "headers", "retry")
+_FORMS = ("wait", "headers", "retry", "status")
+_STATUS = range(400, 600)
 _MOST = 1_000_000_000
 _HOW = 'Write it like "rate_limit_tokens wait=6m0s" or "server_error next=3".'
 
@@ -42,6 +45,8 @@ class Fault:
 
         retry: What ``x-should-retry`` says; None leaves it away.
 
+        status: The answer's status; 0 if there is no answer.
+
         key: The label of the only key that meets it, or None.
 
         model: The only model that meets it, or None.
@@ -55,6 +60,7 @@ class Fault:
     wait_ns: int | None = None
     headers: str = "both"
     retry: str | None = None
+    status: int = 0
     key: str | None = None
     model: str | None = None
     after: int = 0
@@ -183,7 +189,16 @@ def _form(kind: Kind, given: Mapping[str, str]) -> dict[str, Any]:
         raise _refused(
             f"retry={retry} is neither yes nor no", "Write retry=true or retry=false."
         )
-    return {"wait_ns": wait_ns, "headers": headers, "retry": retry}
+    status = kind.status
+    if "status" in given:
+        told = given["status"]
+        status = int(told) if re.fullmatch("[0-9]{3}", told) else 0
+        if status not in _STATUS or kind.status not in _STATUS:
+            raise _refused(
+                f"status={told[:40]} cannot be answered with",
+                "Give 400 to 599, and only to an error that is an answer of its own.",
+            )
+    return {"wait_ns": wait_ns, "headers": headers, "retry": retry, "status": status}
 
 
 def _rules(given: Mapping[str, str], label: Callable[[str], str]) -> dict[str, Any]:

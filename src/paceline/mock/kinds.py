@@ -30,7 +30,7 @@ class Kind:
     Attributes:
         status: The answer's status. 0 if there is none: the connection tells.
 
-        text: The message.
+        text: The message, with ``{seconds}`` for the time to wait.
 
         type: What ``error.type`` says.
 
@@ -124,8 +124,8 @@ KINDS: dict[str, Kind] = {
         429,
         "The system is currently experiencing high demand and cannot process your "
         "request. Your request exceeds the maximum usage size allowed during peak "
-        "load. For improved capacity reliability, consider switching to Provisioned "
-        "Throughput.",
+        "load. Please retry after {seconds} seconds. For improved latency reliability, "
+        "consider switching to Provisioned Throughput.",
         "too_many_requests",
         "too_many_requests",
         wait=20.0,

@@ -8,7 +8,7 @@ length and an estimate of the request's own text. Azure charges their sum.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self, TypeGuard
 
 from .fields import (
     BadRequest,
@@ -20,6 +20,9 @@ from .fields import (
     parse,
     required,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # A real vector has 1,536 numbers or more, and nobody reads them here.
 FEW_DIMENSIONS = 8
@@ -183,17 +186,20 @@ class EmbeddingsRequest(ModelRequest):
         )
 
 
-def _inputs(asked: object) -> list[str | list[int]] | None:
+def _inputs(asked: object) -> Sequence[str | list[int]] | None:
     """List the texts and lists of token ids that *asked* holds, if nothing else."""
     if isinstance(asked, str):
-        asked = [asked]
+        return [asked] if asked else None
+    if _tokens(asked):
+        return [asked]
     if not isinstance(asked, list) or not asked:
         return None
-    if all(isinstance(item, int) for item in asked):
-        return [asked]
-    good = all(
-        (isinstance(item, str) and item)
-        or (isinstance(item, list) and item and all(isinstance(i, int) for i in item))
-        for item in asked
-    )
-    return asked if good else None
+    texts = [item for item in asked if isinstance(item, str) and item]
+    tokens = [item for item in asked if _tokens(item)]
+    return next((kind for kind in (texts, tokens) if len(kind) == len(asked)), None)
+
+
+def _tokens(value: object) -> TypeGuard[list[int]]:
+    if not isinstance(value, list) or not value:
+        return False
+    return all(isinstance(item, int) and not isinstance(item, bool) for item in value)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import time
 from dataclasses import replace
 from http import HTTPStatus
@@ -68,6 +69,8 @@ class Serving:
         self._settings = settings
         self._clock = clock
         self._length = OutputLength.read(str(settings.completion_tokens))
+        self.ledger: Ledger
+        self.faults: Faults
         self.forget()
 
     def forget(self) -> None:
@@ -142,7 +145,7 @@ class Serving:
             label,
             asked.model,
             ledger.seconds(arrival),
-            int(attempt) if attempt.isdecimal() else None,
+            int(attempt) if re.fullmatch("[0-9]{1,9}", attempt) else None,
             stream=asked.stream,
             include_usage=isinstance(asked, ChatRequest) and asked.include_usage,
             prompt_tokens=asked.prompt_tokens,
@@ -203,11 +206,10 @@ class Serving:
         self, call: Call, fault: Fault, costs: Mapping[str, int], arrival: int
     ) -> web.StreamResponse:
         """Fail as ordered, before anything is judged."""
-        kind = fault.kind
-        verdict = call.account.fail(fault.name, kind.status, arrival)
+        verdict = call.account.fail(fault.name, fault.status, arrival)
         call.entry.error = fault.name
         await nap(call.request, inf if fault.name == HANG else call.wishes.service_time)
-        if not kind.status:
+        if not fault.status:
             call.entry.ended = CLIENT_LEFT if gone(call.request) else HUNG_UP
             return hang_up(call.request)
         standings = verdict.standings
@@ -215,7 +217,7 @@ class Serving:
             fault, call.dialect, call.target, costs, standings, time.time()
         )
         call.headers.update(headers)
-        return self._fail(call, body, kind.status)
+        return self._fail(call, body, fault.status)
 
     def _fail(
         self, call: Call, body: Mapping[str, Mapping[str, object]], status: int
