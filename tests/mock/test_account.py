@@ -146,6 +146,8 @@ def test_the_report_counts_and_dates_everything():
                 "offered_bucket_excess": 1.0,
                 "admitted": 3,
                 "returned": 0,
+                "settled": 0,
+                "settled_window_max": 0,
                 "admitted_window_max": 2,
                 "admitted_window_excess": 0,
                 "used": 0.5,
@@ -318,3 +320,57 @@ def test_the_wait_is_exact_in_slices_too(steps, tokens):
     if refusal is not None:
         assert after(refusal.wait_ns - 1) is not None
         assert after(refusal.wait_ns) is None
+
+
+def test_other_limits_find_what_is_used():
+    """
+    The debt stays and drains by the new limit; another period begins empty.
+    """
+    account = Account([REQUESTS, TOKENS])
+    judge(account, 0, 8)
+    day = Quota("requests", 5, 1_000, 5)
+    account.change([Quota("tokens", 5, 20, 5), day], 0)
+    tokens, requests = account.settle(8, 8, 0, correct=False).standings
+    assert (tokens.remaining, tokens.reset_ns) == (0, 32)
+    assert (requests.quota, requests.remaining) == (day, 5)
+    assert judge(account, 15, 1).wait_ns == 1
+    assert judge(account, 16, 1) is None
+
+
+def test_after_a_change_of_limits_peaks_are_counted_anew():
+    """
+    What was allowed before is no excess over what is allowed now.
+    """
+    account = Account([TOKENS])
+    judge(account, 0, 10)
+    account.settle(10, 10, 0, correct=False)
+    account.change([Quota("tokens", 2, 20, 2)], 40)
+    assert judge(account, 40, 2) is None
+    (report,) = limits(account)
+    assert report["offered_bucket_excess"] == 0.0
+    assert report["offered_window_excess"] == 0
+    assert report["settled"] == 10
+
+
+def test_a_failed_request_takes_nothing_back():
+    """
+    Where more is owed than the bucket holds, it goes on being owed.
+    """
+    account = Account([REQUESTS], count_failed=True)
+    for _ in range(3):
+        judge(account, 0)
+    account.change([Quota("requests", 1, 30, 1)], 0)
+    assert judge(account, 0).wait_ns == 90
+    assert judge(account, 0).wait_ns == 90
+
+
+def test_the_largest_window_of_what_was_used_is_by_the_ends_of_answers():
+    """
+    Whatever was reserved for them, and whether it was given back.
+    """
+    account = Account([TOKENS])
+    for at in (0, 10, 30):
+        judge(account, at, 5)
+        account.settle(5, 3, at, correct=True)
+    (report,) = limits(account)
+    assert (report["settled"], report["settled_window_max"]) == (9, 6)

@@ -217,3 +217,40 @@ def test_models_that_were_asked_for_are_listed():
     assert (one[0], one[1]["id"]) == (200, "b/c")
     assert (none[0], none[1]["error"]["code"]) == (404, "model_not_found")
     assert [status for status, _ in bare] == [401, 401]
+
+
+def test_limits_can_change_under_way():
+    """
+    For all accounts, those to come too; a reset brings the first ones back.
+    """
+    limit = "x-ratelimit-limit-requests"
+    remaining = "x-ratelimit-remaining-requests"
+
+    async def scenario(server):
+        await server.post()
+        orders = {"limits": ["400 requests/min"]}
+        assert await server.get("PUT", "/limits", json=orders) == (200, orders)
+        answers = [await server.post(), await server.post(key="new")]
+        await server.get("POST", "/reset")
+        answers.append(await server.post())
+        return [(headers[limit], headers[remaining]) for _, headers, _ in answers]
+
+    assert run(scenario) == [("400", "398"), ("400", "399"), ("500", "499")]
+
+
+@pytest.mark.parametrize(
+    ("limits", "code"),
+    [("5/min", "P157"), (["5 images/min"], "P151"), (["5/fortnight"], "P103")],
+)
+def test_limits_that_make_no_sense_change_nothing(limits, code):
+    """
+    Status 400, with the code of the documentation.
+    """
+
+    async def scenario(server):
+        status, body = await server.get("PUT", "/limits", json={"limits": limits})
+        return status, body["error"]["code"], (await server.post())[1]
+
+    status, told, headers = run(scenario)
+    assert (status, told) == (400, code)
+    assert headers["x-ratelimit-limit-requests"] == "500"

@@ -79,7 +79,7 @@ def test_everything_that_can_be_set_arrives():
         assert mock.azure_endpoint + "/v1" == mock.base_url
 
 
-def test_errors_are_ordered_and_called_off():
+def test_errors_and_limits_are_ordered_under_way():
     """
     What makes no sense is refused before it is sent.
     """
@@ -91,6 +91,10 @@ def test_errors_are_ordered_and_called_off():
         assert codes == [500, 429, 429, 200]
         with pytest.raises(ConfigError, match="no error is called 'oops'"):
             mock.fail("oops")
+        mock.limit("1 requests/min")
+        assert client.post(URL, json=BODY).status_code == 429
+        with pytest.raises(ConfigError, match="does not count 'images'"):
+            mock.limit("1 images/min")
 
 
 def test_clients_that_leave_are_noticed_by_a_server_of_its_own():

@@ -144,11 +144,32 @@ class Account:
         """
         self._now = now = max(now, self._now)
         self._used += used
-        if correct:
-            for meter in self._meters:
-                if meter.quota.unit == "tokens":
+        for meter in self._meters:
+            if meter.quota.unit == "tokens":
+                meter.settle(used, now)
+                if correct:
                     meter.correct(used - charged, now)
         return Verdict(None, self._standings(now))
+
+    def change(self, quotas: Sequence[Quota], now: int) -> None:
+        """
+        Go on with other limits. What is used stays used if the period is the same.
+
+        Args:
+            quotas: The limits from now on.
+
+            now: The moment of the change.
+        """
+        self._now = now = max(now, self._now)
+        meters = {(m.quota.unit, m.quota.per_ns): m for m in self._meters}
+        self._meters = []
+        for quota in quotas:
+            meter = meters.pop((quota.unit, quota.per_ns), None)
+            if meter is None:
+                meter = Meter(quota)
+            else:
+                meter.change(quota, now)
+            self._meters.append(meter)
 
     def lose_client(self) -> None:
         """Take note of a client that left before its answer had ended."""
@@ -182,7 +203,9 @@ class Account:
         arrivals overran ``burst + limit * seconds / per``: a refusal was due.
         ``used`` is the share of the refill that was used between the first admission
         and the last, the initial burst left out. ``returned`` is what was given back
-        after the answers, less what was charged in addition.
+        after the answers, less what was charged in addition. ``settled`` is what
+        answers used that have ended. After a change of limits, the largest windows and
+        the excess are those since.
         """
         first_arrival, last_arrival = self._arrivals.seconds(since)
         first_admission, last_admission = self._admissions.seconds(since)

@@ -35,11 +35,19 @@ class WindowPeak:
         """Count *cost* at the moment *now*."""
         # Every maximum is reached by a window that ends with a cost, so looking
         # when one is added misses nothing.
-        while self._costs and self._costs[0][0] <= now - self._per_ns:
-            self._sum -= self._costs.popleft()[1]
+        self._expire(now)
         self._costs.append((now, cost))
         self._sum += cost
         self.peak = max(self.peak, self._sum)
+
+    def restart(self, now: int) -> None:
+        """Count the peak anew, from what the window holds that ends *now*."""
+        self._expire(now)
+        self.peak = self._sum
+
+    def _expire(self, now: int) -> None:
+        while self._costs and self._costs[0][0] <= now - self._per_ns:
+            self._sum -= self._costs.popleft()[1]
 
 
 class Debt:
@@ -72,8 +80,15 @@ class Debt:
         self._at = now
         self.peak = max(self.peak, self._owed)
 
+    def change(self, limit: int, now: int) -> None:
+        """Drain by *limit* from the moment *now* on; the peak is counted anew."""
+        self._owed = self.peak = self.at(now)
+        self._at = now
+        self._limit = limit
+
     def fill(self, now: int, most: int) -> None:
         """Owe one unit more at the moment *now*, yet no more than *most* units."""
-        self._owed = min(self.at(now) + self._per_ns, most * self._per_ns)
+        debt = self.at(now)
+        self._owed = max(debt, min(debt + self._per_ns, most * self._per_ns))
         self._at = now
         self.peak = max(self.peak, self._owed)

@@ -124,6 +124,12 @@ class Ledger:
             self._accounts[label, model] = account
         return self._accounts[label, model]
 
+    def change(self, quotas: Sequence[Quota], now: int) -> None:
+        """Give all accounts, those to come too, other limits."""
+        self._quotas = quotas
+        for account in self._accounts.values():
+            account.change(quotas, now)
+
     def number(self) -> int:
         """Count one answer more."""
         self._number += 1

@@ -77,11 +77,25 @@ class Meter:
         self.offered: int = 0
         self.admitted: int = 0
         self.returned: int = 0
+        self.settled: int = 0
         self._bucket = Debt(quota.limit, quota.per_ns)
         self._slice = Debt(quota.limit, quota.per_ns)
         self._offered_debt = Debt(quota.limit, quota.per_ns)
         self._offered_window = WindowPeak(quota.per_ns)
         self._admitted_window = WindowPeak(quota.per_ns)
+        self._settled_window = WindowPeak(quota.per_ns)
+
+    def change(self, quota: Quota, now: int) -> None:
+        """Go on with another limit per the same period; peaks are counted anew."""
+        self.quota = quota
+        for debt in (self._bucket, self._slice, self._offered_debt):
+            debt.change(quota.limit, now)
+        for window in (
+            self._offered_window,
+            self._admitted_window,
+            self._settled_window,
+        ):
+            window.restart(now)
 
     def offer(self, cost: int, now: int) -> Refusal | None:
         """Record that *cost* arrived, and tell whether there is room for it."""
@@ -113,6 +127,11 @@ class Meter:
         self._bucket.add(cost, now)
         self._slice.add(cost, now)
         self._admitted_window.add(cost, now)
+
+    def settle(self, cost: int, now: int) -> None:
+        """Record that an answer has ended that used *cost*."""
+        self.settled += cost
+        self._settled_window.add(cost, now)
 
     def correct(self, change: int, now: int) -> None:
         """Charge *change* units more, whether there is room or not; below 0, less."""
@@ -147,6 +166,8 @@ class Meter:
             "offered_bucket_excess": excess / quota.per_ns,
             "admitted": self.admitted,
             "returned": self.returned,
+            "settled": self.settled,
+            "settled_window_max": self._settled_window.peak,
             "admitted_window_max": self._admitted_window.peak,
             "admitted_window_excess": self._admitted_window.peak - quota.limit,
             "used": self._used(span_ns),

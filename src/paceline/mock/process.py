@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from paceline._errors import PacelineError
 
 from .faults import Faults
+from .quota import Quota
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,8 +54,21 @@ class RunningMock:
         return self._fetch("GET", "/stats")
 
     def reset(self) -> None:
-        """Begin anew: full buckets, all counts 0, the errors of the start."""
+        """Begin anew: full buckets, counts at 0, limits and errors of the start."""
         self._fetch("POST", "/reset")
+
+    def limit(self, *limits: str) -> None:
+        """
+        Let it enforce other *limits* from now on, e.g. ``"400 requests/min"``.
+
+        What is used stays used, where the period is the same.
+
+        Raises:
+            ConfigError: If one of them is none (P103), or cannot be enforced (P151).
+        """
+        for limit in limits:
+            Quota.read(limit)  # says here what is wrong, and not by a status
+        self._fetch("PUT", "/limits", json.dumps({"limits": limits}).encode())
 
     def fail(self, *errors: str) -> None:
         """

@@ -68,6 +68,7 @@ class PretendOpenAI:
         router.add_get("/v1/models/{model}", self._model)
         router.add_get("/stats", self._stats)
         router.add_get("/log", self._log)
+        router.add_put("/limits", self._change_limits)
         router.add_get("/errors", self._errors)
         router.add_post("/errors", self._add_errors)
         router.add_delete("/errors", self._clear_errors)
@@ -109,15 +110,23 @@ class PretendOpenAI:
     async def _log(self, _request: web.Request) -> web.Response:
         return web.json_response(self._serving.ledger.log())
 
+    async def _change_limits(self, request: web.Request) -> web.Response:
+        try:
+            limits = _texts(await request.read(), "limits", "400 requests/min")
+            self._serving.change_limits(limits)
+        except ConfigError as refused:
+            return _refused(refused)
+        return web.json_response({"limits": limits})
+
     async def _errors(self, _request: web.Request) -> web.Response:
         return web.json_response({"errors": self._serving.faults.report()})
 
     async def _add_errors(self, request: web.Request) -> web.Response:
         try:
-            self._serving.faults.add(_orders(await request.read()))
+            orders = _texts(await request.read(), "errors", "server_error next=3")
+            self._serving.faults.add(orders)
         except ConfigError as refused:
-            text = f"{refused.message}. {refused.hint}"
-            return web.json_response(error(text, code=refused.code), status=400)
+            return _refused(refused)
         return await self._errors(request)
 
     async def _clear_errors(self, request: web.Request) -> web.Response:
@@ -138,19 +147,24 @@ def _described(model: str) -> dict[str, object]:
     return {"id": model, "object": "model", "created": 0, "owned_by": "mock"}
 
 
-def _orders(body: bytes) -> list[str]:
-    """Read ``{"errors": ["server_error next=3"]}``."""
+def _texts(body: bytes, name: str, sample: str) -> list[str]:
+    """Read ``{name: [text, ...]}``."""
     try:
-        orders = json.loads(body)["errors"]
+        texts = json.loads(body)[name]
     except (ValueError, KeyError, TypeError, RecursionError):
-        orders = None
-    if isinstance(orders, list) and all(isinstance(order, str) for order in orders):
-        return orders
+        texts = None
+    if isinstance(texts, list) and all(isinstance(text, str) for text in texts):
+        return texts
     raise ConfigError(
-        "the mock cannot read these errors",
-        code="P156",
-        hint='Send JSON such as {"errors": ["server_error next=3"]}.',
+        f"the mock finds no {name} in that",
+        code="P157",
+        hint=f"Send JSON such as {json.dumps({name: [sample]})}.",
     )
+
+
+def _refused(refused: ConfigError) -> web.Response:
+    text = f"{refused.message}. {refused.hint}"
+    return web.json_response(error(text, code=refused.code), status=400)
 
 
 @web.middleware

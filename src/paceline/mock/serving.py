@@ -27,7 +27,7 @@ from .fields import BadRequest
 from .kinds import HANG
 from .ledger import OPEN, Entry, Ledger
 from .output import Ending, OutputLength
-from .quota import SECOND_NS
+from .quota import SECOND_NS, Quota
 from .replies import accepts_gzip, cut_short, reply
 from .request import ChatRequest, EmbeddingsRequest
 from .responses import ResponsesAnswer
@@ -45,7 +45,7 @@ from .sse import (
 from .wishes import Wishes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from aiohttp import web
 
@@ -84,6 +84,18 @@ class Serving:
             share_keys=settings.share_keys,
         )
         self.faults = Faults(settings.errors, self.ledger.label)
+
+    def change_limits(self, limits: Sequence[str]) -> None:
+        """
+        Enforce other limits from now on.
+
+        Raises:
+            ConfigError: If one of them is none (P103), or cannot be enforced (P151).
+        """
+        slices = [quota.slice_ns for quota in self._settings.quotas]
+        seconds = max(slices, default=0) / SECOND_NS
+        quotas = [Quota.read(limit).sliced(seconds) for limit in limits]
+        self.ledger.change(quotas, self._clock())
 
     async def serve(
         self, request: web.Request, dialect: OpenAI, endpoint: str
