@@ -254,3 +254,37 @@ def test_limits_that_make_no_sense_change_nothing(limits, code):
     status, told, headers = run(scenario)
     assert (status, told) == (400, code)
     assert headers["x-ratelimit-limit-requests"] == "500"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("error", [None, "rate_limit_tokens"])
+@pytest.mark.parametrize(
+    ("style", "limit", "reset", "project"),
+    [
+        ("all", "30000", True, None),
+        ("none", None, None, None),
+        ("unknown", "-1", False, None),
+        ("project", "30000", True, "30000"),
+    ],
+)
+def test_limits_are_told_in_all_ways_that_were_seen(
+    style, limit, reset, project, error, stream
+):
+    """
+    Left away, as -1, or with the project's; of errors, answers and streams.
+    """
+
+    async def scenario(server):
+        headers = {"x-mock-limit-headers": style}
+        headers |= {"x-mock-error": error} if error else {}
+        async with server.open(CHAT, headers, stream=stream) as answer:
+            await answer.read()
+            return answer.headers
+
+    headers = run(scenario)
+    assert headers.get("x-ratelimit-limit-tokens") == limit
+    assert headers.get("x-ratelimit-limit-project-tokens") == project
+    assert (RESET in headers) == (reset is not None)
+    if reset is False:
+        assert (headers[RESET], headers[REMAINING]) == ("0", "-1")
+    assert ("retry-after" in headers) == (error is not None)

@@ -287,6 +287,7 @@ def test_orders_that_make_no_sense_are_refused(body):
         ("x-mock-prompt-tokens", "many"),
         ("x-mock-prompt-tokens", "-1"),
         ("x-mock-prompt-tokens", "1" * 10),
+        ("x-mock-limit-headers", "some"),
         ("x-mock-service-time", "soon"),
         ("x-mock-service-time", "-1"),
         ("x-mock-chunk-delay", "inf"),

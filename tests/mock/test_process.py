@@ -63,6 +63,7 @@ def test_everything_that_can_be_set_arrives():
         "split_events": True,
         "gzip": False,
         "share_keys": True,
+        "limit_headers": "none",
         "errors": ["conflict next=1", "timeout model=n"],
     }
     with serve(latency=0, jitter=0, **settings) as mock, client_of(mock) as client:
@@ -70,6 +71,7 @@ def test_everything_that_can_be_set_arrives():
         answer = client.post(URL, json=BODY | {"stream": True})
         assert answer.text.count('{"content": ') == 2
         assert "content-encoding" not in answer.headers
+        assert "x-ratelimit-limit-tokens" not in answer.headers
         assert client.post(URL, json=BODY | {"model": "n"}).status_code == 408
         (account, _) = mock.stats()["accounts"]
         assert account["key"] == "all keys"

@@ -117,6 +117,14 @@ DEFAULT_LIMITS = ("500 requests/min", "30k tokens/min")
     help="Let all keys share one account for each model, as those of one project do.",
 )
 @click.option(
+    "--limit-headers",
+    type=click.Choice(["all", "none", "unknown", "project"]),
+    default="all",
+    show_default=True,
+    help="How the headers x-ratelimit-* are: all in order; none, as with some "
+    "endpoints; unknown, -1, as Azure has sent; with those of the project too.",
+)
+@click.option(
     "--error",
     "errors",
     multiple=True,
@@ -149,6 +157,7 @@ def command(
     seed: int | None,
     count_failed: bool,
     share_keys: bool,
+    limit_headers: Literal["all", "none", "unknown", "project"],
     errors: tuple[str, ...],
     stop_with_stdin: bool,
     as_json: bool,
@@ -182,6 +191,7 @@ def command(
         gzip=gzip,
         count_failed=count_failed,
         share_keys=share_keys,
+        limit_headers=limit_headers,
         errors=errors,
         seed=seed,
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from .quota import SECOND_NS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from .meter import Refusal, Standing
     from .quota import Quota
@@ -25,6 +25,8 @@ ORGANIZATION = "org-mock"
 SERVER_ERROR = (
     "The server had an error while processing your request. Sorry about that!"
 )
+STYLES = ("all", "none", "unknown", "project")
+_LIMIT = "x-ratelimit-"
 _MS_NS = 1_000_000
 _SECOND_MS = 1_000
 _MINUTE_MS = 60_000
@@ -93,6 +95,31 @@ def limit_headers(
         headers[f"x-ratelimit-remaining-{unit}"] = str(standing.remaining)
         headers[f"x-ratelimit-reset-{unit}"] = write(standing.reset_ns)
     return headers
+
+
+def told_as(style: str, headers: Mapping[str, str]) -> dict[str, str]:
+    """
+    Tell limits in one of the ``STYLES`` that have been seen.
+
+    Args:
+        style:
+            ``"all"``: as they are. ``"none"``: not at all, as some endpoints do.
+            ``"unknown"``: as -1, as Azure's Responses API has done. ``"project"``: the
+            project's tokens too, as OpenAI does since June 2026.
+
+        headers: All headers of an answer.
+    """
+    told = {}
+    for name, value in headers.items():
+        if not name.startswith(_LIMIT) or style == "all":
+            told[name] = value
+        elif style == "unknown":
+            told[name] = "0" if name.startswith(f"{_LIMIT}reset-") else "-1"
+        elif style == "project":
+            told[name] = value
+            if name.endswith("-tokens"):
+                told[name.replace("-tokens", "-project-tokens")] = value
+    return told
 
 
 def retry_headers(refusal: Refusal) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from .answers import told_as
 from .dialects import OpenAI, Target
 from .request import ChatRequest, EmbeddingsRequest, ResponsesRequest
 
@@ -54,6 +55,10 @@ class Call:
     entry: Entry
     number: int
     headers: dict[str, str]
+
+    def answer_headers(self) -> dict[str, str]:
+        """Return the headers, with limits told in the way that is wished."""
+        return told_as(self.wishes.limit_headers, self.headers)
 
     @property
     def target(self) -> Target:

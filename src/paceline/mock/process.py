@@ -113,6 +113,7 @@ def serve(
     gzip: bool = True,
     count_failed: bool = False,
     share_keys: bool = False,
+    limit_headers: Literal["all", "none", "unknown", "project"] = "all",
     errors: Sequence[str] = (),
     seed: int | None = None,
 ) -> Iterator[RunningMock]:
@@ -155,6 +156,10 @@ def serve(
         share_keys:
             Whether all keys are one project's and have one account for each model.
 
+        limit_headers:
+            How limits are told: ``"all"`` in order, ``"none"``, as ``"unknown"`` (-1),
+            or those of the ``"project"`` too.
+
         errors: Errors to answer with from the start, as :meth:`RunningMock.fail`.
 
         seed: Makes the journeys repeatable. None draws them anew each time.
@@ -174,6 +179,7 @@ def serve(
     command += [] if gzip else ["--no-gzip"]
     command += ["--count-failed"] if count_failed else []
     command += ["--share-keys"] if share_keys else []
+    command += [f"--limit-headers={limit_headers}"]
     command += [f"--error={error}" for error in errors]
     command += [] if seed is None else [f"--seed={seed}"]
     command += ["--stop-with-stdin"]

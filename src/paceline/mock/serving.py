@@ -239,7 +239,7 @@ class Serving:
             body["error"]["code"] or body["error"].get("type")
         )
         call.entry.ended = COMPLETE
-        return self.reply(call.request, body, status, call.headers)
+        return self.reply(call.request, body, status, call.answer_headers())
 
     async def _whole(
         self,
@@ -255,7 +255,9 @@ class Serving:
             return self._fail(call, body, HTTPStatus.INTERNAL_SERVER_ERROR)
         call.headers.update(self._settle(call, answer.used))
         call.entry.status = HTTPStatus.OK
-        response = self.reply(call.request, answer.body(), headers=call.headers)
+        response = self.reply(
+            call.request, answer.body(), headers=call.answer_headers()
+        )
         if ending is Ending.DROPPED:
             call.entry.ended = HUNG_UP
             return await cut_short(call.request, response)
@@ -276,7 +278,8 @@ class Serving:
         events = answer.events(settings.chunk_tokens)
         delivery = Delivery()
         try:
-            return await send(call.request, call.headers, events, pace, delivery)
+            headers = call.answer_headers()
+            return await send(call.request, headers, events, pace, delivery)
         finally:
             entry.events, entry.ended = delivery.events, delivery.ended
             sent = answer.asked.prompt_tokens + delivery.tokens

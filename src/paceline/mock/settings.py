@@ -45,6 +45,10 @@ class Settings:
         share_keys:
             Whether all keys are one project's and have one account for each model.
 
+        limit_headers:
+            How limits are told: ``"all"`` in order, ``"none"``, as ``"unknown"`` (-1),
+            or those of the ``"project"`` too.
+
         errors: Errors to answer with, such as ``"server_error model=m next=3"``.
 
         seed: Makes the journeys repeatable. None draws them anew each time.
@@ -62,5 +66,6 @@ class Settings:
     charge: Literal["reserve", "actual"] = "reserve"
     count_failed: bool = False
     share_keys: bool = False
+    limit_headers: Literal["all", "none", "unknown", "project"] = "all"
     errors: tuple[str, ...] = ()
     seed: int | None = None

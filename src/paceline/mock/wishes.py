@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from paceline._errors import ConfigError
 
+from .answers import STYLES
 from .faults import Fault
 from .fields import BadRequest
 from .output import OutputLength
@@ -22,6 +23,7 @@ OUTPUT = "x-mock-output-tokens"
 PROMPT = "x-mock-prompt-tokens"
 SERVICE_TIME = "x-mock-service-time"
 CHUNK_DELAY = "x-mock-chunk-delay"
+LIMIT_HEADERS = "x-mock-limit-headers"
 ERROR = "x-mock-error"
 
 _MOST_DIGITS = 9
@@ -43,6 +45,8 @@ class Wishes:
 
         chunk_delay: Seconds between two events of a stream.
 
+        limit_headers: In which style limits are told.
+
         fault: The error to answer with, or None.
     """
 
@@ -50,6 +54,7 @@ class Wishes:
     prompt_tokens: int | None
     service_time: float
     chunk_delay: float
+    limit_headers: str
     fault: Fault | None = None
 
     @classmethod
@@ -74,6 +79,7 @@ class Wishes:
             _tokens(headers, PROMPT),
             _seconds(headers, SERVICE_TIME, settings.service_time),
             _seconds(headers, CHUNK_DELAY, settings.chunk_delay),
+            _style(headers, settings.limit_headers),
             fault,
         )
 
@@ -85,6 +91,16 @@ def _tokens(headers: Mapping[str, str], name: str) -> int | None:
     if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS):
         raise BadRequest(f"{name}: expected a number of tokens, not {text[:40]!r}.")
     return int(text)
+
+
+def _style(headers: Mapping[str, str], otherwise: str) -> str:
+    style = headers.get(LIMIT_HEADERS, otherwise)
+    if style not in STYLES:
+        known = ", ".join(STYLES)
+        raise BadRequest(
+            f"{LIMIT_HEADERS}: expected one of {known}, not {style[:40]!r}."
+        )
+    return style
 
 
 def _seconds(headers: Mapping[str, str], name: str, otherwise: float) -> float:
