@@ -13,6 +13,7 @@ from paceline.mock.settings import Settings
 MINUTE = 60 * SECOND_NS
 RPM = Quota("requests", 500, MINUTE, 500)
 TPM = Quota("tokens", 30_000, MINUTE, 30_000)
+MOST_PROBES = 20_000  # some ten seconds
 CHAT = "/v1/chat/completions"
 RESPONSES = "/v1/responses"
 EMBEDDINGS = "/v1/embeddings"
@@ -60,6 +61,14 @@ class Mock:
     async def log(self):
         """Return the last requests."""
         return (await self.get("GET", "/log"))[1]["requests"]
+
+
+async def until(probe):
+    """Ask again and again, for as long as the answer is no; return the other one."""
+    for _ in range(MOST_PROBES):
+        if answer := await probe():
+            return answer
+    raise AssertionError("what was waited for has not come")
 
 
 def events_of(text):

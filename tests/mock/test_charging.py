@@ -3,7 +3,7 @@
 import pytest
 
 from paceline.mock.quota import SECOND_NS, Quota
-from rig_mock import AZURE, CHAT, MINUTE, RESPONSES, TPM, run
+from rig_mock import AZURE, CHAT, MINUTE, RESPONSES, TPM, run, until
 
 REMAINING = "x-ratelimit-remaining-tokens"
 RESET = "x-ratelimit-reset-tokens"
@@ -120,8 +120,11 @@ def test_a_client_that_leaves_pays_for_what_it_got():
         async with server.open(CHAT, wish, stream=True, max_tokens=1_000) as answer:
             await answer.content.readuntil(b"\n\n")
             answer.close()
-        while not (await server.accounts())[0]["clients_left"]:
-            pass
+
+        async def left():
+            return (await server.accounts())[0]["clients_left"]
+
+        await until(left)
         return (await server.post(CHAT, {"x-mock-output-tokens": "0"}))[1]
 
     assert run(scenario, TPM, charge="actual")[REMAINING] == "29998"

@@ -9,7 +9,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from paceline.mock.quota import SECOND_NS, Quota
 from paceline.mock.server import PretendOpenAI
 from paceline.mock.settings import Settings
-from rig_mock import MINUTE, TPM, Mock, run
+from rig_mock import MINUTE, TPM, Mock, run, until
 
 RPM = Quota("requests", 2, MINUTE, 2)
 
@@ -221,9 +221,7 @@ def test_service_time_is_spent_after_the_accounting():
 
     async def scenario(server):
         answer = asyncio.ensure_future(server.post())
-        while not (accounts := await server.accounts()):
-            pass
-        (account,) = accounts
+        (account,) = await until(server.accounts)
         assert not answer.done()
         answer.cancel()
         await asyncio.wait([answer])

@@ -6,7 +6,7 @@ import gzip
 import pytest
 
 from paceline.mock.sse import Event
-from rig_mock import AZURE, CHAT, EMBEDDINGS, RESPONSES, events_of, run
+from rig_mock import AZURE, CHAT, EMBEDDINGS, RESPONSES, events_of, run, until
 
 # Longer than any test: what comes before it has not waited for it.
 FOREVER = "100000"
@@ -14,9 +14,12 @@ FOREVER = "100000"
 
 async def ended(server):
     """Wait until the last request is over; return its line in the log."""
-    while (entry := (await server.log())[-1])["ended"] == "open":
-        pass
-    return entry
+
+    async def last():
+        entry = (await server.log())[-1]
+        return entry if entry["ended"] != "open" else None
+
+    return await until(last)
 
 
 @pytest.mark.parametrize("url", [CHAT, RESPONSES, EMBEDDINGS, AZURE])
@@ -153,8 +156,7 @@ def test_the_first_byte_can_be_late():
     async def scenario(server):
         headers = {"x-mock-service-time": FOREVER}
         answer = asyncio.ensure_future(server.stream(CHAT, headers))
-        while not await server.accounts():
-            pass
+        await until(server.accounts)
         (account,) = await server.accounts()
         (entry,) = await server.log()
         assert not answer.done()
@@ -195,8 +197,7 @@ def test_a_client_that_leaves_without_an_answer_is_noticed(error):
         headers = {"x-mock-service-time": FOREVER}
         headers |= {"x-mock-error": error} if error else {}
         answer = asyncio.ensure_future(server.post(CHAT, headers))
-        while not await server.log():
-            pass
+        await until(server.log)
         answer.cancel()
         await asyncio.wait([answer])
         return await ended(server), *await server.accounts()

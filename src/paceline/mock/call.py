@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from .answers import told_as
+from .answers import ORGANIZATION, told_as
 from .dialects import OpenAI, Target
+from .ledger import Entry
 from .request import ChatRequest, EmbeddingsRequest, ResponsesRequest
 
 if TYPE_CHECKING:
     from aiohttp import web
 
     from .account import Account
-    from .ledger import Entry
+    from .ledger import Ledger
     from .wishes import Wishes
 
 AnyRequest: TypeAlias = ChatRequest | ResponsesRequest | EmbeddingsRequest
@@ -22,6 +24,8 @@ REQUESTS: dict[str, type[AnyRequest]] = {
     "responses": ResponsesRequest,
     "embeddings": EmbeddingsRequest,
 }
+
+_ATTEMPT = "x-stainless-retry-count"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +69,38 @@ class Call:
         """What it was sent to."""
         version = self.request.query.get("api-version", "v1")
         return Target(self.entry.endpoint, self.asked.model, version)
+
+
+def open_call(
+    ledger: Ledger,
+    request: web.Request,
+    dialect: OpenAI,
+    endpoint: str,
+    api_key: str,
+    asked: AnyRequest,
+    wishes: Wishes,
+    arrival: int,
+) -> Call:
+    """Begin to serve a request that has arrived: its account, its line in the log."""
+    label = ledger.label(api_key)
+    attempt = request.headers.get(_ATTEMPT, "")
+    entry = Entry(
+        endpoint,
+        label,
+        asked.model,
+        ledger.seconds(arrival),
+        int(attempt) if re.fullmatch("[0-9]{1,9}", attempt) else None,
+        stream=asked.stream,
+        include_usage=isinstance(asked, ChatRequest) and asked.include_usage,
+        prompt_tokens=asked.prompt_tokens,
+        max_tokens=asked.max_tokens,
+    )
+    ledger.add(entry)
+    number = ledger.number()
+    headers = {
+        "openai-organization": ORGANIZATION,
+        "openai-version": "2020-10-01",
+        "x-request-id": f"req_{number:08d}",
+    }
+    account = ledger.account(label, asked.model)
+    return Call(request, dialect, asked, wishes, account, entry, number, headers)

@@ -10,22 +10,21 @@ from __future__ import annotations
 
 import asyncio
 import random
-import re
 import time
 from dataclasses import replace
 from http import HTTPStatus
 from math import inf
 from typing import TYPE_CHECKING
 
-from .answers import ORGANIZATION, SERVER_ERROR
-from .call import REQUESTS, AnyRequest, Call
+from .answers import SERVER_ERROR
+from .call import REQUESTS, Call, open_call
 from .chat import ChatAnswer
 from .embeddings import EmbeddingsAnswer
 from .failing import failure
 from .faults import Fault, Faults
 from .fields import BadRequest
 from .kinds import HANG
-from .ledger import OPEN, Entry, Ledger
+from .ledger import OPEN, Ledger
 from .output import Ending, OutputLength
 from .quota import SECOND_NS, Quota
 from .replies import accepts_gzip, cut_short, reply
@@ -51,8 +50,6 @@ if TYPE_CHECKING:
 
     from .dialects import OpenAI
     from .settings import Settings
-
-_ATTEMPT = "x-stainless-retry-count"
 
 
 class Serving:
@@ -111,7 +108,9 @@ class Serving:
         except BadRequest as refused:
             return self.reply(request, refused.body, 400)
         arrival = await self._journey()
-        call = self._open(request, dialect, endpoint, api_key, asked, wishes, arrival)
+        call = open_call(
+            self.ledger, request, dialect, endpoint, api_key, asked, wishes, arrival
+        )
         try:
             return await self._answer(call, arrival)
         finally:
@@ -137,41 +136,6 @@ class Serving:
         if seconds:
             await asyncio.sleep(seconds)
         return arrival
-
-    def _open(
-        self,
-        request: web.Request,
-        dialect: OpenAI,
-        endpoint: str,
-        api_key: str,
-        asked: AnyRequest,
-        wishes: Wishes,
-        arrival: int,
-    ) -> Call:
-        """Open the account that pays, and a line in the log."""
-        ledger = self.ledger
-        label = ledger.label(api_key)
-        attempt = request.headers.get(_ATTEMPT, "")
-        entry = Entry(
-            endpoint,
-            label,
-            asked.model,
-            ledger.seconds(arrival),
-            int(attempt) if re.fullmatch("[0-9]{1,9}", attempt) else None,
-            stream=asked.stream,
-            include_usage=isinstance(asked, ChatRequest) and asked.include_usage,
-            prompt_tokens=asked.prompt_tokens,
-            max_tokens=asked.max_tokens,
-        )
-        ledger.add(entry)
-        number = ledger.number()
-        headers = {
-            "openai-organization": ORGANIZATION,
-            "openai-version": "2020-10-01",
-            "x-request-id": f"req_{number:08d}",
-        }
-        account = ledger.account(label, asked.model)
-        return Call(request, dialect, asked, wishes, account, entry, number, headers)
 
     def _close(self, call: Call) -> None:
         entry = call.entry
