@@ -13,6 +13,7 @@ from paceline.mock.settings import Settings
 MINUTE = 60 * SECOND_NS
 RPM = Quota("requests", 500, MINUTE, 500)
 TPM = Quota("tokens", 30_000, MINUTE, 30_000)
+LONGEST = 60  # seconds, after which something hangs
 MOST_PROBES = 20_000  # some ten seconds
 CHAT = "/v1/chat/completions"
 RESPONSES = "/v1/responses"
@@ -98,7 +99,7 @@ def run(scenario, *quotas, **settings):
     """Run a coroutine with a server of its own."""
 
     async def main():
-        async with mock(*quotas, **settings) as server:
+        async with asyncio.timeout(LONGEST), mock(*quotas, **settings) as server:
             return await scenario(server)
 
     return asyncio.run(main())

@@ -374,3 +374,24 @@ def test_the_largest_window_of_what_was_used_is_by_the_ends_of_answers():
         account.settle(5, 3, at, correct=True)
     (report,) = limits(account)
     assert (report["settled"], report["settled_window_max"]) == (9, 6)
+
+
+def test_what_is_given_back_is_given_back_to_the_slice_too():
+    """
+    Or who uses little would go on waiting for what was reserved.
+    """
+    account = Account([Quota("tokens", 12, 24, 12, slice_ns=4)])
+    assert judge(account, 0, 2) is None
+    account.settle(2, 1, 0, correct=True)
+    assert judge(account, 0, 1) is None
+    assert judge(account, 0, 1) is not None
+
+
+def test_an_answer_that_ends_before_the_last_arrival_ends_with_it():
+    """
+    An account's time never goes back: nothing is refilled twice.
+    """
+    account = Account([TOKENS])
+    judge(account, 10, 10)
+    account.settle(10, 10, 0, correct=True)
+    assert judge(account, 10, 1).wait_ns == 2

@@ -291,3 +291,17 @@ def test_limits_are_told_in_all_ways_that_were_seen(
     if reset is False:
         assert (headers[RESET], headers[REMAINING]) == ("0", "-1")
     assert ("retry-after" in headers) == (error is not None)
+
+
+@pytest.mark.parametrize("url", [CHAT, RESPONSES])
+def test_a_long_stream_is_paid_for_in_full(url):
+    """
+    Also for what is beyond the text that is sent.
+    """
+
+    async def scenario(server):
+        await server.stream(url, {"x-mock-output-tokens": "5000"})
+        return await server.log()
+
+    (entry,) = run(scenario, chunk_tokens=1_000)
+    assert entry["used"] == 5_001

@@ -83,3 +83,15 @@ def test_a_failed_request_never_fills_a_bucket_beyond_its_brim():
     assert debt.at(0) == 30
     debt.fill(5, 3)
     assert debt.at(5) == 30
+
+
+def test_what_is_paid_back_beyond_the_debt_is_no_credit():
+    """
+    A bucket holds no more than its capacity.
+    """
+    debt = Debt(1, 10)
+    debt.add(2, 0)
+    debt.add(-5, 0)
+    assert debt.at(0) == 0
+    debt.add(1, 0)
+    assert debt.at(0) == 10

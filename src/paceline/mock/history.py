@@ -76,7 +76,8 @@ class Debt:
 
     def add(self, cost: int, now: int) -> None:
         """Owe *cost* units more, at the moment *now*; less if it is below 0."""
-        self._owed = max(0, self.at(now) + cost * self._per_ns)
+        # It may fall below 0 here, and is 0 whenever it is asked for.
+        self._owed = self.at(now) + cost * self._per_ns
         self._at = now
         self.peak = max(self.peak, self._owed)
 
