@@ -73,7 +73,7 @@ class Meter:
     """One limit at work: the bucket that decides, and a record of what it saw."""
 
     def __init__(self, quota: Quota) -> None:
-        self.quota = quota
+        self.quota: Quota = quota
         self.offered: int = 0
         self.admitted: int = 0
         self.returned: int = 0
