@@ -38,8 +38,8 @@ _BEFORE = 0.05
 _LAG = 0.01
 
 # A turn that may be used so many times as late as the limits' own grace costs a
-# fiftieth of a window; more is not worth it.
-_MORE_SPARE = 3
+# fortieth of a window; more is not worth it.
+_MORE_SPARE = 5
 
 # How far ahead who stands in line may book, beside its own time of service: long
 # enough to be there in time, too short to freeze much or to keep others waiting.
@@ -147,7 +147,7 @@ def acquire(
     end = inf if wish.timeout is None else start + wish.timeout
     caller = _Caller(scope, policy, charges, wish, end)
     spare_us = _wire.spare_us(scope, policy, charges)
-    span_us, late, again = min(desk.late_us, _MORE_SPARE * spare_us), False, False
+    span_us, late, again = min(desk.spare_us, _MORE_SPARE * spare_us), False, False
     while True:
         if caller.lines_up:
             turn = yield from _in_line(desk, caller, span_us, again=again)
