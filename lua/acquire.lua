@@ -6,6 +6,7 @@ KEYS[1]        the scope: a hash
 ARGV           in this order; a list is its length, then its rows
   lane         name of the client's lane, or "": then nothing is remembered of the call
   number       of this call on its lane, counted from 1
+  oldest       number on the lane whose answer the client may still ask for
   now          us since the epoch, or "" for the server's clock
   nonce        0 to 9999, random: part of a new field's epoch
   display      how people see the scope, or ""
@@ -65,7 +66,7 @@ Cost           O(requests * charges * log entries)
 --- @include "lib/replay"
 --- @include "lib/booking"
 
-local head = args_read({ "lane", "number", "now", "nonce", "display", "guard" })
+local head = args_read({ "lane", "number", "oldest", "now", "nonce", "display", "guard" })
 local scope = scope_open(clock_now(head.now), head)
 scope.guard = tonumber(head.guard)
 scope_limits(scope)

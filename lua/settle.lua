@@ -6,6 +6,7 @@ KEYS[1]        the scope: a hash
 ARGV           in this order; a list is its length, then its rows
   lane         name of the client's lane, or "": then nothing is remembered of the call
   number       of this call on its lane, counted from 1
+  oldest       number on the lane whose answer the client may still ask for
   now          us since the epoch, or "" for the server's clock
   nonce        0 to 9999, random: part of a new field's epoch
   list of
@@ -47,7 +48,7 @@ Cost           O(settlements * log entries)
 --- @include "lib/scope"
 --- @include "lib/replay"
 
-local head = args_read({ "lane", "number", "now", "nonce" })
+local head = args_read({ "lane", "number", "oldest", "now", "nonce" })
 local scope = scope_open(clock_now(head.now), head)
 scope_limits(scope)
 if scope.other_day then

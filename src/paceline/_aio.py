@@ -6,8 +6,9 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ._batch import serve
 from ._calls import Call
-from ._effects import Effect, Enter, Now, Plan, Sleep, Wait
+from ._effects import Ask, Effect, Enter, Now, Plan, Sleep, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +36,7 @@ async def run(plan: Plan[T], store: AsyncStore) -> T:
 
 
 async def _perform(effect: Effect, store: AsyncStore) -> Any:
-    if isinstance(effect, Call):
+    if isinstance(effect, Ask | Call):
         return await _call(effect, store)
     if isinstance(effect, Now):
         return time.monotonic()
@@ -48,7 +49,9 @@ async def _perform(effect: Effect, store: AsyncStore) -> Any:
     return store.lines.stir(effect.scope)
 
 
-async def _call(call: Call, store: AsyncStore) -> Any:
+async def _call(call: Ask | Call, store: AsyncStore) -> Any:
+    if isinstance(call, Ask):
+        return await store.counter.ask(call, lambda asks: run(serve(asks), store))
     asked = time.monotonic()
     if not call.ordered:
         return await store.call(call, asked)

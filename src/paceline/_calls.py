@@ -22,6 +22,23 @@ Arg: TypeAlias = str | int
 _ONCE = frozenset(("acquire", "renew", "settle"))
 
 
+class Place(NamedTuple):
+    """
+    A call's number on a lane.
+
+    Attributes:
+        lane: Its name.
+
+        number: Counted from 1.
+
+        oldest: The least number whose answer may still be asked for.
+    """
+
+    lane: str
+    number: int
+    oldest: int
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """
@@ -35,7 +52,7 @@ class Call:
 
         patience: Seconds for which it may be sent again if its reply is lost.
 
-        lane: Name and number under which it was sent before, if it was.
+        lane: The lane and number under which it was sent before, if it was.
     """
 
     script: str
@@ -44,18 +61,18 @@ class Call:
     ordered: bool = False
     needless: Callable[[], bool] | None = None
     patience: float = inf
-    lane: tuple[str, int] | None = None
+    lane: Place | None = None
 
     @property
     def once(self) -> bool:
         """Whether it must take effect once, however often it is sent."""
         return self.script in _ONCE
 
-    def argv(self, lane: tuple[str, int] | None) -> tuple[Arg, ...]:
-        """Return the script's arguments, sent on a lane (its name, the number)."""
+    def argv(self, lane: Place | None) -> tuple[Arg, ...]:
+        """Return the script's arguments, sent on a lane."""
         if not self.once:
             return self.args
-        return (*(lane or ("", 0)), *self.args)
+        return (*(lane or Place("", 0, 0)), *self.args)
 
 
 @dataclass(frozen=True, slots=True)

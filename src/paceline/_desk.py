@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
 
-from ._calls import Call, Clock, Request, Scope
-from ._effects import Plan
-from ._errors import StoreError
+from ._almanac import Almanac
+from ._calls import Call, Request, Scope
 from ._limits import SECOND_US
 from ._policy import Policy
-from ._reply import OTHER_DAY, Answer, Reply, unwrap
+from ._reply import Answer
 
 _log = logging.getLogger("paceline")
 
@@ -34,14 +32,14 @@ class Owed:
     Attributes:
         call: As it was sent, lane included.
 
-        scope: Whose account it was to charge, if it was an acquire.
+        scope: Whose account it was about.
 
-        request: What it asked for then.
+        requests: What it asked for, if it was an acquire.
     """
 
     call: Call
-    scope: Scope | None = None
-    request: Request | None = None
+    scope: Scope
+    requests: tuple[Request, ...] = ()
 
 
 @dataclass(slots=True)
@@ -50,9 +48,7 @@ class Desk:
     What all calls of one limiter share.
 
     Attributes:
-        nonce: Returns a random number, 0 to 9999.
-
-        day_us: The server's clock at the last reply, for calendars.
+        almanac: The server's day, and chance.
 
         heard: Per account: when it was last heard of and until when it cools down.
 
@@ -62,17 +58,18 @@ class Desk:
             charged is given back. The oldest are given up.
     """
 
-    nonce: Callable[[], int]
-    day_us: int = 0
+    almanac: Almanac
     late_us: int = 0
     heard: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
     owed: deque[Owed] = field(default_factory=lambda: deque(maxlen=_MOST_OWED))
     _agreed: set[tuple[str, str, str]] = field(default_factory=set)
     _warned: set[tuple[str, str]] = field(default_factory=set)
 
-    def clock(self) -> Clock:
-        """Return what the next call needs to know of time and chance."""
-        return Clock(self.nonce(), self.day_us)
+    def owe(self, error: BaseException, scope: Scope) -> None:
+        """Note the call that an error says may have been carried out, if any."""
+        sent: Call | None = getattr(error, "sent", None)
+        if sent is not None and all(owed.call.lane != sent.lane for owed in self.owed):
+            self.owed.append(Owed(sent, scope, getattr(error, "requests", ())))
 
     def listen(self, scope: Scope, policy: Policy, at: float, cool_us: int) -> None:
         """Note what a reply said of an account's cool-down."""
@@ -128,27 +125,3 @@ class Desk:
                     f"{theirs:,}",
                     f"{limit.capacity:,}",
                 )
-
-
-def ask(desk: Desk, encode: Callable[[Clock], Call]) -> Plan[Reply]:
-    """Call a script; once more if the server's day is another than we thought."""
-    reply = yield encode(desk.clock())
-    if other_day(desk, reply):
-        reply = yield encode(desk.clock())
-        if other_day(desk, reply):
-            raise StoreError(
-                "the server's clock and the limits' calendar do not agree",
-                code="P210",
-                hint="Look at the server's clock, and at tzdata on this host.",
-            )
-    return reply
-
-
-def other_day(desk: Desk, reply: Reply) -> bool:
-    """Note the server's day; tell whether the reply asks for its boundaries."""
-    try:
-        _, reply = unwrap(reply)
-        kind, desk.day_us = int(reply[0]), int(reply[1])
-    except (StoreError, TypeError, ValueError, IndexError):
-        return False  # the decoder says what is wrong with it
-    return kind == OTHER_DAY

@@ -6,7 +6,8 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from ._calls import Call
+from ._almanac import Almanac
+from ._calls import Call, Request, Scope
 
 T = TypeVar("T")
 
@@ -16,6 +17,24 @@ class Sleep:
     """Wait for so many seconds."""
 
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """
+    Ask for a permit, alone or in a batch; returns the answer.
+
+    Who is interrupted meanwhile finds the answer, if there is one, as the ``answer`` of
+    what interrupted it, or the call that may have been carried out as its ``sent``.
+
+    Attributes:
+        patience: Seconds for which it may be sent again if its reply is lost.
+    """
+
+    almanac: Almanac
+    scope: Scope
+    request: Request
+    patience: float
 
 
 class Now:
@@ -67,5 +86,5 @@ class Stir:
     scope: str
 
 
-Effect: TypeAlias = Call | Sleep | Now | Enter | Wait | Stir
+Effect: TypeAlias = Ask | Call | Sleep | Now | Enter | Wait | Stir
 Plan: TypeAlias = Generator[Effect, Any, T]

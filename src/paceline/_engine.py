@@ -14,6 +14,7 @@ from random import randrange
 from typing import TYPE_CHECKING, TypeVar
 
 from . import _plans, _sync, _turns
+from ._almanac import Almanac
 from ._calls import Scope
 from ._desk import Desk
 from ._effects import Plan
@@ -59,7 +60,7 @@ class Engine:
         self._store: Store = open_store(
             store, connect_timeout=connect, call_timeout=call
         )
-        self._desk = Desk(_nonce)
+        self._desk = Desk(Almanac(_nonce))
         self.heartbeat = Heartbeat(self._renew)
         self._warned = False
         self._closed = False

@@ -13,10 +13,11 @@ from dataclasses import replace
 from math import inf
 
 from . import _reply, _wire
+from ._batch import ask_day
 from ._calls import Booking, Call, Clock, Post, Request, Scope
 from ._decision import Decision, LimitStatus
-from ._desk import Desk, Owed, ask
-from ._effects import Now, Plan, Stir
+from ._desk import Desk
+from ._effects import Ask, Now, Plan, Stir
 from ._errors import CostTooLarge, StoreError, StoreUnavailable
 from ._limits import SECOND_US, Limit
 from ._policy import Policy
@@ -40,7 +41,8 @@ def decide(
     Raises:
         CostTooLarge: If a limit can never hold the cost.
     """
-    yield from _repay(desk)
+    if desk.owed:
+        yield from _repay(desk)
     for _ in range(_MOST_LOST):
         answer = yield from _decide(desk, scope, request, patience)
         late_us = -answer.wait_us - scope.guard_us
@@ -57,23 +59,15 @@ def decide(
 def _decide(
     desk: Desk, scope: Scope, request: Request, patience: float
 ) -> Plan[Answer]:
-
-    def encode(clock: Clock) -> Call:
-        call = _wire.encode_acquire(scope, [request], clock)
-        return replace(call, patience=patience)
-
     try:
-        reply = yield from ask(desk, encode)
+        answer: Answer = yield Ask(desk.almanac, scope, request, patience)
     except BaseException as error:
         # Interrupted while the server decided: what it booked, nobody will use.
-        late = getattr(error, "reply", None)
-        if late is not None:
-            (answer,) = _reply.decode_acquire(late, scope, [request])
-            if answer.booking is not None:
-                yield from cancel(desk, scope, request.policy, answer.booking)
-        _owe(desk, error, scope, request)
+        late: Answer | None = getattr(error, "answer", None)
+        if late is not None and late.booking is not None:
+            yield from cancel(desk, scope, request.policy, late.booking)
+        desk.owe(error, scope)
         raise
-    (answer,) = _reply.decode_acquire(reply, scope, [request])
     if answer.never:
         pairs = zip(request.policy.limits, request.charges, strict=True)
         cost = ", ".join(f"{units:,} of {limit.name}" for limit, units in pairs)
@@ -87,31 +81,17 @@ def _decide(
     return answer
 
 
-def _owe(
-    desk: Desk,
-    error: BaseException,
-    scope: Scope | None = None,
-    request: Request | None = None,
-) -> None:
-    # A call that may have been carried out is sent again when the store is back.
-    sent = getattr(error, "sent", None)
-    if sent is not None:
-        desk.owed.append(Owed(sent, scope, request))
-
-
 def _repay(desk: Desk) -> Plan[None]:
     """Learn what became of one call whose caller gave up, and give it back."""
-    if not desk.owed:
-        return
     try:
         owed = desk.owed.popleft()
     except IndexError:
         return  # another thread took it
     try:
         reply = yield replace(owed.call, patience=0.0)
-        if owed.scope is None or owed.request is None:
+        if not owed.requests:
             return
-        (answer,) = _reply.decode_acquire(reply, owed.scope, [owed.request])
+        answers = _reply.decode_acquire(reply, owed.scope, owed.requests)
     except StoreUnavailable:
         desk.owed.append(owed)
         return
@@ -120,8 +100,9 @@ def _repay(desk: Desk) -> Plan[None]:
     except BaseException:
         desk.owed.append(owed)
         raise
-    if answer.booking is not None:
-        yield from cancel(desk, owed.scope, owed.request.policy, answer.booking)
+    for request, answer in zip(owed.requests, answers, strict=True):
+        if answer.booking is not None:
+            yield from cancel(desk, owed.scope, request.policy, answer.booking)
 
 
 def try_acquire(
@@ -148,9 +129,9 @@ def settle(
     if actual == booked:
         return
     try:
-        _reply.unwrap((yield from ask(desk, encode)))
+        _reply.unwrap((yield from ask_day(desk.almanac, encode)))
     except BaseException as error:
-        _owe(desk, error)
+        desk.owe(error, scope)
         raise
     if any(new < old for new, old in zip(actual, booked, strict=True)):
         yield Stir(scope.key)
@@ -173,7 +154,7 @@ def renew(
     def encode(clock: Clock) -> Call:
         return _wire.encode_renew(scope, holds, clock)
 
-    return _reply.decode_renew((yield from ask(desk, encode)), len(holds))
+    return _reply.decode_renew((yield from ask_day(desk.almanac, encode)), len(holds))
 
 
 def peek(desk: Desk, scope: Scope, policy: Policy) -> Plan[tuple[LimitStatus, ...]]:
@@ -182,13 +163,13 @@ def peek(desk: Desk, scope: Scope, policy: Policy) -> Plan[tuple[LimitStatus, ..
     def encode(clock: Clock) -> Call:
         return _wire.encode_peek(scope, policy, clock)
 
-    return _reply.decode_peek((yield from ask(desk, encode)), policy)
+    return _reply.decode_peek((yield from ask_day(desk.almanac, encode)), policy)
 
 
 def cool_down(desk: Desk, scope: Scope, policy: Policy, seconds: float) -> Plan[None]:
     """Let nobody use the account for a while."""
     duration = round(seconds * SECOND_US)
-    reply = yield _wire.encode_cool_down(scope, policy, duration, desk.clock())
+    reply = yield _wire.encode_cool_down(scope, policy, duration, desk.almanac.clock())
     now = yield Now()
     desk.listen(scope, policy, now, _reply.decode_cool(reply))
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ._batch import serve
 from ._calls import Call
-from ._effects import Effect, Enter, Now, Plan, Sleep, Wait
+from ._effects import Ask, Effect, Enter, Now, Plan, Sleep, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +35,7 @@ def run(plan: Plan[T], store: SyncStore) -> T:
 
 
 def _perform(effect: Effect, store: SyncStore) -> Any:
-    if isinstance(effect, Call):
+    if isinstance(effect, Ask | Call):
         return _call(effect, store)
     if isinstance(effect, Now):
         return time.monotonic()
@@ -47,7 +48,9 @@ def _perform(effect: Effect, store: SyncStore) -> Any:
     return store.lines.stir(effect.scope)
 
 
-def _call(call: Call, store: SyncStore) -> Any:
+def _call(call: Ask | Call, store: SyncStore) -> Any:
+    if isinstance(call, Ask):
+        return store.counter.ask(call, lambda asks: run(serve(asks), store))
     asked = time.monotonic()
     if not call.ordered:
         return store.call(call, asked)

@@ -17,7 +17,7 @@ from typing import Literal, TypeAlias
 from . import _reply, _wire
 from ._calls import Booking, Request, Scope
 from ._decision import Decision
-from ._desk import Desk, other_day
+from ._desk import Desk
 from ._effects import Enter, Now, Plan, Sleep, Ticket, Wait
 from ._errors import RateLimitExceeded, StoreError
 from ._limits import SECOND_US
@@ -216,7 +216,9 @@ def _ask_in_turns(
         wait = answer.wait_us / SECOND_US
         if answer.busy:
             # Any release may end the wait; those of this process are told at once.
-            wait = min(wait, look * (0.5 + desk.nonce() / 10_000), caller.end - now)
+            wait = min(
+                wait, look * (0.5 + desk.almanac.nonce() / 10_000), caller.end - now
+            )
             look = min(look * _LOOK_STEP, _LAST_LOOK)
         if left <= 0 or now + wait > caller.end:
             raise _too_late(caller, answer.decision)
@@ -287,11 +289,11 @@ def _ask_cool_down(desk: Desk, scope: Scope, policy: Policy, now: float) -> Plan
     def known() -> bool:
         return desk.heard_since(scope, policy, now - _HEARSAY)
 
-    call = _wire.encode_peek(scope, policy, desk.clock())
+    call = _wire.encode_peek(scope, policy, desk.almanac.clock())
     try:
         reply = yield replace(call, ordered=True, needless=known)
     except StoreError:
         return  # the turn is booked; a store that went away cannot take it back
-    if reply is not None and not other_day(desk, reply):
+    if reply is not None and not desk.almanac.other_day(reply):
         now = yield Now()
         desk.listen(scope, policy, now, _reply.decode_cool(reply))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ._rules import Policy
 
-HEAD = ("lane", "number", "now", "nonce", "display", "guard")
+HEAD = ("lane", "number", "oldest", "now", "nonce", "display", "guard")
 FIELD = ("field",)
 LIMIT = ("account", "tag", "capacity", "grace", "p1", "p2", "p3")
 REQUEST = ("own", "max_wait", "horizon", "span", "part", "again", "charges")

@@ -10,10 +10,10 @@ NAMES = ["acquire", "cool_down", "peek", "renew", "reset", "settle"]
 SECTIONS = ["KEYS", "ARGV", "Returns", "Writes", "Cost"]
 LAYOUT = {
     "acquire": [_wire.HEAD, _wire.FIELD, _wire.LIMIT, _wire.REQUEST, _wire.CHARGE],
-    "settle": [_wire.HEAD[:4], _wire.FIELD, _wire.LIMIT, _wire.SETTLEMENT],
-    "renew": [_wire.HEAD[:4], _wire.FIELD, _wire.LIMIT, _wire.RENEWAL],
-    "peek": [_wire.HEAD[2:3], _wire.FIELD, _wire.LIMIT],
-    "cool_down": [_wire.HEAD[2:5], _wire.FIELD, ("duration",)],
+    "settle": [_wire.HEAD[:5], _wire.FIELD, _wire.LIMIT, _wire.SETTLEMENT],
+    "renew": [_wire.HEAD[:5], _wire.FIELD, _wire.LIMIT, _wire.RENEWAL],
+    "peek": [_wire.HEAD[3:4], _wire.FIELD, _wire.LIMIT],
+    "cool_down": [_wire.HEAD[3:6], _wire.FIELD, ("duration",)],
     "reset": [_wire.FIELD],
 }
 

@@ -19,10 +19,12 @@ def test_no_number_is_further_ahead_than_the_store_remembers(choices):
             continue
         lane = lanes.take()
         assert lane not in out
-        assert lane[1] == newest.get(lane[0], 0) + 1
-        newest[lane[0]] = lane[1]
+        assert lane.number == newest.get(lane.lane, 0) + 1
+        newest[lane.lane] = lane.number
         out.append(lane)
-        assert all(number > newest[name] - KEPT for name, number in out)
+        assert all(each.number > newest[each.lane] - KEPT for each in out)
+        same = [each.number for each in out if each.lane == lane.lane]
+        assert lane.oldest == min(same)
 
 
 def test_a_lane_is_used_again():

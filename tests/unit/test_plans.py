@@ -11,12 +11,16 @@ from paceline import (
     StoreError,
     StoreUnavailable,
 )
+from paceline._almanac import Almanac
+from paceline._batch import serve
+from paceline._calls import Place
 from paceline._desk import Desk
-from paceline._effects import Now, Sleep, Stir
+from paceline._effects import Ask, Now, Sleep, Stir
 from paceline._plans import try_acquire
+from paceline._reply import decode_acquire
 from paceline._rules import Rules
 from paceline._turns import Wish, acquire
-from paceline._wire import Call, Post, Scope
+from paceline._wire import Call, Post, Request, Scope
 
 SCOPE = Scope("paceline:1:{x}", "team-a")
 POLICY = Rules(SlidingWindow(5, 1.0)).policy("m")
@@ -24,7 +28,7 @@ NOW_US = 1_800_000_000_000_000
 
 
 def desk():
-    return Desk(nonce=lambda: 7)
+    return Desk(Almanac(lambda: 7))
 
 
 def reply(code, wait_us=0, why=1, cool_us=0):
@@ -32,19 +36,38 @@ def reply(code, wait_us=0, why=1, cool_us=0):
 
 
 class Steps:
-    """Drives a plan by hand; the clock stands where the test puts it."""
+    """
+    Drives a plan by hand; the clock stands where the test puts it.
+
+    Whoever asks is served alone: the test sees the call.
+    """
 
     def __init__(self, plan):
-        self.plan, self.now = plan, 100.0
+        self.plan, self.now, self.batch = plan, 100.0, None
         self.effect = next(plan)
         self.skip()
 
     def skip(self):
         while isinstance(self.effect, Now | Stir):
             self.effect = self.plan.send(self.now)
+        if isinstance(self.effect, Ask):
+            self.batch = serve([self.effect])
+            self.effect = next(self.batch)
+
+    def go(self, step, value):
+        if self.batch is None:
+            return step(self.plan)(value)
+        try:
+            return step(self.batch)(value)
+        except StopIteration as stop:
+            self.batch = None
+            return self.plan.send(stop.value[0])
+        except BaseException as error:  # noqa: BLE001 -- the plan decides
+            self.batch = None
+            return self.plan.throw(error)
 
     def answer(self, value):
-        self.effect = self.plan.send(value)
+        self.effect = self.go(lambda plan: plan.send, value)
         self.skip()
         return self.effect
 
@@ -54,7 +77,7 @@ class Steps:
         return stop.value.value
 
     def fail(self, error):
-        self.effect = self.plan.throw(error)
+        self.effect = self.go(lambda plan: plan.throw, error)
         self.skip()
         return self.effect
 
@@ -227,11 +250,11 @@ def test_what_a_given_up_call_booked_goes_back_with_the_next_one():
     the_desk = desk()
     steps = Steps(try_acquire(the_desk, SCOPE, POLICY, (1,)))
     error = StoreUnavailable("gone")
-    error.sent = replace(steps.effect, lane=("x", 5))
+    error.sent = replace(steps.effect, lane=Place("x", 5, 5))
     with pytest.raises(StoreUnavailable):
         steps.fail(error)
     steps = Steps(try_acquire(the_desk, SCOPE, POLICY, (1,)))
-    assert steps.effect.lane == ("x", 5)
+    assert steps.effect.lane == Place("x", 5, 5)
     assert steps.answer([2, 9_000_000, *reply(1)]).script == "settle"
     own = steps.answer([1, NOW_US, b"e" * 20, 2, 0, 0])
     assert (own.script, own.lane) == ("acquire", None)
@@ -279,7 +302,9 @@ def test_an_answer_that_came_after_the_interruption_is_given_back():
     """
     steps = waiting()
     error = KeyboardInterrupt()
-    error.reply = reply(1, wait_us=250_000)
+    (error.answer,) = decode_acquire(
+        reply(1, wait_us=250_000), SCOPE, [Request(POLICY, (1,), 0)]
+    )
     effect = steps.fail(error)
     assert effect.script == "settle"
     with pytest.raises(KeyboardInterrupt):
@@ -303,5 +328,5 @@ def test_the_servers_day_is_asked_for_once():
     steps = Steps(try_acquire(the_desk, SCOPE, POLICY, (1,)))
     again = steps.answer([0, NOW_US])
     assert isinstance(again, Call)
-    assert the_desk.day_us == NOW_US
+    assert the_desk.almanac.day_us == NOW_US
     assert steps.end(reply(1)).allowed

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from .._calls import Call
-    from .._effects import Ticket
+    from .._effects import Ask, Ticket
+    from .._reply import Answer
 
 
 class Lines(Protocol):
@@ -24,6 +25,22 @@ class Lines(Protocol):
 
     def stir(self, scope: str) -> None:
         """Wake who is first in each line of a scope: there may be room."""
+
+
+class SyncCounter(Protocol):
+    """Serves callers who ask at the same time with one call."""
+
+    def ask(self, ask: Ask, serve: Callable[[list[Ask]], list[Answer]]) -> Answer:
+        """Return the answer; *serve* asks for several at once."""
+
+
+class AsyncCounter(Protocol):
+    """Serves callers who ask at the same time with one call."""
+
+    def ask(
+        self, ask: Ask, serve: Callable[[list[Ask]], Awaitable[list[Answer]]]
+    ) -> Awaitable[Answer]:
+        """Return the answer; *serve* asks for several at once."""
 
 
 class SyncStore(Protocol):
@@ -50,14 +67,17 @@ class SyncStore(Protocol):
     def lines(self) -> Lines:
         """Lines of waiters in this process."""
 
+    @property
+    def counter(self) -> SyncCounter:
+        """Where callers who ask at the same time meet."""
+
 
 class AsyncStore(Protocol):
     """
     Calls scripts on one event loop.
 
     A caller that is cancelled while its call is under way sees the call finished first;
-    the reply is then the ``reply`` attribute of the CancelledError, or the call its
-    ``sent`` if nobody knows what came of it.
+    the call is the ``sent`` of the CancelledError if nobody knows what came of it.
     """
 
     def call(self, call: Call, asked: float) -> Awaitable[Any]:
@@ -76,6 +96,10 @@ class AsyncStore(Protocol):
     @property
     def lines(self) -> Lines:
         """Lines of waiters in this loop."""
+
+    @property
+    def counter(self) -> AsyncCounter:
+        """Where callers who ask at the same time meet."""
 
 
 class Store(Protocol):

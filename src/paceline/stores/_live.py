@@ -1,38 +1,18 @@
 """
 Never send on an asyncio connection that the peer has already closed.
 
-redis-py 8.1's asyncio pool hands such connections out after a server's restart
-(redis-py issue 4252). A look costs a system call, and reconnecting before anything was
-sent charges nobody twice.
+redis-py 8.1 sends on such connections after a server's restart (redis-py issue 4252).
+A look costs a system call; reconnecting before anything was sent charges nobody twice.
 """
 
 from __future__ import annotations
 
 import select
-from functools import cache
 from typing import Any
 
 
-def live(kind: Any) -> type[Any]:
-    """Return *kind*, an asyncio connection class, with a look before each command."""
-    return _live(kind)
-
-
-@cache
-def _live(kind: Any) -> type[Any]:
-    class Live(kind):  # type: ignore[misc]  # the base is the user's choice
-        async def send_packed_command(
-            self, command: Any, *args: Any, **options: Any
-        ) -> None:
-            if _hung_up(self):
-                await self.disconnect(nowait=True)
-            await super().send_packed_command(command, *args, **options)
-
-    Live.__name__ = f"Live{kind.__name__}"
-    return Live
-
-
-def _hung_up(connection: Any) -> bool:
+def hung_up(connection: Any) -> bool:
+    """Tell whether the peer has closed an idle connection."""
     reader = getattr(connection, "_reader", None)
     writer = getattr(connection, "_writer", None)
     if reader is None or writer is None or not hasattr(writer, "transport"):

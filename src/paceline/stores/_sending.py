@@ -40,6 +40,11 @@ class Sending:
         self._arrived = call.lane is not None
         self._healed = False
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether it may be sent twice: what came after a reset must stay."""
+        return self._call.script != "reset"
+
     def failed(self, error: BaseException) -> bool:
         """Note a failure; tell whether to send again."""
         if never_sent(error) or not _lost(error):
@@ -47,8 +52,7 @@ class Sending:
         self._arrived = True
         self.pause = min(max(_FIRST_PAUSE, 2 * self.pause), _LAST_PAUSE)
         late = time.monotonic() + self.pause >= self._until
-        # What came after a reset that was carried out must not be forgotten too.
-        return not late and self._call.script != "reset"
+        return not late and self.repeatable
 
     def may_heal(self, error: BaseException) -> bool:
         """Tell, once, whether nobody listened: a server of our own can be started."""
@@ -59,6 +63,12 @@ class Sending:
         """Note the reply."""
         if self.lane is not None:
             self._lanes.give(self.lane)
+
+    def interrupted(self, error: BaseException) -> None:
+        """Note that nobody will hear what came of the call, and which it was."""
+        if self.lane is not None:
+            self._lanes.retire(self.lane)
+            error.sent = replace(self._call, lane=self.lane)  # type: ignore[attr-defined]
 
     def give_up(self, finding: StoreError) -> StoreError:
         """Note the end; if nobody knows what came of the call, say which it was."""

@@ -12,7 +12,6 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from .._errors import ConfigError
-from ._live import live
 
 if TYPE_CHECKING:
     from .embedded import EmbeddedServer
@@ -228,7 +227,7 @@ def async_client(
     from redis.asyncio.retry import Retry as AsyncRetry  # noqa: PLC0415
 
     pool = aio.ConnectionPool(
-        connection_class=live(kind),
+        connection_class=kind,
         max_connections=_CONNECTIONS,
         **{**options, **settings(*timeouts, AsyncRetry)},
     )

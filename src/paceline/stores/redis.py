@@ -1,8 +1,8 @@
 """
 Redis and Valkey through redis-py, with connections of our own.
 
-redis-py's retries are off: a retried script would charge twice. Connections speak
-RESP2 and skip the handshake. A call that finds no script sends its text, once.
+redis-py's retries are off: ours are numbered, so that none charges twice. Connections
+speak RESP2 and skip the handshake. A call that finds no script sends its text, once.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ from redis.exceptions import NoScriptError
 
 from .._errors import StoreError, StoreUnavailable
 from .._script import load
+from ._counters import AsyncCounter, SyncCounter
 from ._lanes import Lanes
 from ._lines import AsyncPlace, Lines, SyncPlace
+from ._pipes import AsyncClient, AsyncPipes, async_pipes, sync_pipes
 from ._sending import Sending
 from ._sources import ClientSource, Source, UrlSource
 from ._translate import FAILURES, translate
 
 if TYPE_CHECKING:
-    from .._wire import Call
+    from .._calls import Call, Place
 
 __all__ = ["ClientSource", "RedisStore", "UrlSource"]
 
@@ -87,7 +89,7 @@ class RedisStore:
             blocking, self._blocking = self._blocking, None
             self._forget_closed_loops()
         if blocking is not None:
-            blocking.client.connection_pool.disconnect()
+            blocking.close()
         if not self._loops:
             self._source.close()
 
@@ -133,7 +135,8 @@ class SyncRedis:
         self._places = threading.BoundedSemaphore(CONNECTIONS)
         self.lanes = Lanes()
         self.lines = Lines(SyncPlace)
-        self.client: Any = source.sync_client()
+        self.counter = SyncCounter()
+        self._pipes = sync_pipes(source.sync_client())
 
     def queue(self, key: str) -> threading.Lock:
         """Return the lock that keeps this process's callers of a key in order."""
@@ -144,6 +147,8 @@ class SyncRedis:
         with self._places:
             self._outage.check(asked)
             sending = Sending(call, asked, self._timeout, self.lanes)
+            if not sending.repeatable:
+                self._pipes.fresh()
             while True:
                 try:
                     reply = self._send(call, sending.lane)
@@ -155,17 +160,25 @@ class SyncRedis:
                         finding = self._outage.note(error, self._source.where)
                         raise sending.give_up(finding) from error
                     time.sleep(sending.pause)
+                except BaseException as error:
+                    sending.interrupted(error)
+                    raise
                 else:
                     sending.answered()
                     return reply
 
-    def _send(self, call: Call, lane: tuple[str, int] | None) -> Any:
+    def _send(self, call: Call, lane: Place | None) -> Any:
         script, args = load(call.script), call.argv(lane)
+        key = call.key
         try:
-            return self.client.evalsha(script.sha, 1, call.key, *args)
+            return self._pipes.call(key, ("EVALSHA", script.sha, 1, key, *args))
         except NoScriptError:
             # EVAL also caches the script: one more round trip per server restart.
-            return self.client.eval(script.source, 1, call.key, *args)
+            return self._pipes.call(key, ("EVAL", script.source, 1, key, *args))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pipes.close()
 
 
 class AsyncRedis:
@@ -175,11 +188,11 @@ class AsyncRedis:
         self._source = source
         self._timeout = timeout
         self._queues = [asyncio.Lock() for _ in range(_QUEUES)]
-        self._places = asyncio.Semaphore(CONNECTIONS)
         self.lanes = Lanes()
         self.lines = Lines(AsyncPlace)
+        self.counter = AsyncCounter()
         self._outage = Outage()
-        self._client: Any = None
+        self._pipes: AsyncPipes | AsyncClient | None = None
         self._opening = asyncio.Lock()
 
     def queue(self, key: str) -> asyncio.Lock:
@@ -188,81 +201,73 @@ class AsyncRedis:
 
     async def call(self, call: Call, asked: float) -> Any:
         """Call a script; see it finished even if the caller is cancelled meanwhile."""
-        task = asyncio.ensure_future(self._placed(call, asked))
+        task = asyncio.ensure_future(self._call(call, asked))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError as error:
-            # Both are read by the plan.
-            error.reply, error.sent = await _finish(task)  # type: ignore[attr-defined]
+            # Read by the plan.
+            error.sent = await _finish(task)  # type: ignore[attr-defined]
             raise
 
-    async def _placed(self, call: Call, asked: float) -> Any:
-        async with self._places:
-            self._outage.check(asked)
-            sending = Sending(call, asked, self._timeout, self.lanes)
-            while True:
-                try:
-                    reply = await self._send(call, sending.lane)
-                except FAILURES as error:
-                    again = sending.failed(error) or (
-                        sending.may_heal(error)
-                        and await asyncio.to_thread(self._source.heal)
-                    )
-                    if not again:
-                        finding = self._outage.note(error, self._source.where)
-                        raise sending.give_up(finding) from error
-                    await asyncio.sleep(sending.pause)
-                else:
-                    sending.answered()
-                    return reply
+    async def _call(self, call: Call, asked: float) -> Any:
+        self._outage.check(asked)
+        sending = Sending(call, asked, self._timeout, self.lanes)
+        while True:
+            try:
+                reply = await self._send(call, sending)
+            except FAILURES as error:
+                again = sending.failed(error) or (
+                    sending.may_heal(error)
+                    and await asyncio.to_thread(self._source.heal)
+                )
+                if not again:
+                    finding = self._outage.note(error, self._source.where)
+                    raise sending.give_up(finding) from error
+                await asyncio.sleep(sending.pause)
+            except BaseException as error:
+                sending.interrupted(error)
+                raise
+            else:
+                sending.answered()
+                return reply
+
+    async def _send(self, call: Call, sending: Sending) -> Any:
+        if self._pipes is None:
+            async with self._opening:
+                if self._pipes is None:
+                    # May start a server, which takes a moment.
+                    client = await asyncio.to_thread(self._source.async_client)
+                    self._pipes = async_pipes(client)
+        if not sending.repeatable:
+            await self._pipes.fresh()
+        script, args = load(call.script), call.argv(sending.lane)
+        key = call.key
+        try:
+            return await self._pipes.call(key, ("EVALSHA", script.sha, 1, key, *args))
+        except NoScriptError:
+            return await self._pipes.call(key, ("EVAL", script.source, 1, key, *args))
 
     def abandon(self) -> None:
         """Close the sockets of a loop that is closed: it can do nothing any more."""
-        pool = getattr(self._client, "connection_pool", None)
-        for connection in (
-            *getattr(pool, "_available_connections", ()),
-            *getattr(pool, "_in_use_connections", ()),
-        ):
-            writer: Any = getattr(connection, "_writer", None)
-            # Private parts, at the end of a life: no public way leads to a socket of a
-            # closed loop. fakeredis has none of them.
-            with suppress(Exception):
-                transport = writer.transport
-                transport._sock.close()  # noqa: SLF001 -- see above
-                transport._sock = None  # noqa: SLF001
-                transport._closing = True  # noqa: SLF001
-                connection._reader = connection._writer = None  # noqa: SLF001
+        if self._pipes is not None:
+            self._pipes.abandon()
 
     async def aclose(self) -> None:
         """Close the connections."""
-        if self._client is not None:
-            await self._client.connection_pool.disconnect()
-
-    async def _send(self, call: Call, lane: tuple[str, int] | None) -> Any:
-        if self._client is None:
-            async with self._opening:
-                if self._client is None:
-                    # May start a server, which takes a moment.
-                    self._client = await asyncio.to_thread(self._source.async_client)
-        script, args = load(call.script), call.argv(lane)
-        try:
-            return await self._client.evalsha(script.sha, 1, call.key, *args)
-        except NoScriptError:
-            return await self._client.eval(script.source, 1, call.key, *args)
+        if self._pipes is not None:
+            await self._pipes.aclose()
 
 
-async def _finish(task: asyncio.Future[Any]) -> tuple[Any, Call | None]:
+async def _finish(task: asyncio.Future[Any]) -> Call | None:
     """
     Wait for a call, whatever befalls the waiter; its own timeouts bound it.
 
-    Returns its reply, or else the call itself if it may have been carried out.
+    Returns the call if it may have been carried out and nobody knows.
     """
     while not task.done():
         with suppress(asyncio.CancelledError, Exception):
             await asyncio.shield(task)
     if task.cancelled():
-        return None, None
-    error = task.exception()
-    if error is not None:
-        return None, getattr(error, "sent", None)
-    return task.result(), None
+        return None
+    sent: Call | None = getattr(task.exception(), "sent", None)
+    return sent

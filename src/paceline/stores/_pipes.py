@@ -1,0 +1,242 @@
+"""
+Connections of redis-py, used below its command layer: packed bytes out, replies in.
+
+TLS, authentication and reconnecting stay redis-py's; its commands, pools, retries and
+callbacks, which cost more than the round trip, are left out. In asyncio a connection is
+shared: what is written first is answered first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from redis.exceptions import ConnectionError as RedisConnectionError, ResponseError
+
+from ._live import hung_up
+from ._pack import pack
+
+if TYPE_CHECKING:
+    from .._calls import Arg
+
+Command: TypeAlias = "tuple[Arg, ...]"
+
+# Connections of an event loop. A scope always uses the same one, which keeps its calls
+# in order; several keep one slow script from delaying all.
+_PIPES = 4
+
+
+class SyncPipes:
+    """Blocking connections, as many as there are threads that call at a time."""
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+        self._idle: deque[Any] = deque()
+
+    def call(self, _: str, command: Command) -> Any:
+        """Send a command; return its reply."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._pool.make_connection()
+        try:
+            connection.send_packed_command([pack(command)], check_health=False)
+            return connection.read_response(disable_decoding=True)
+        except ResponseError:
+            raise
+        except BaseException:
+            # It connects again when it is used next.
+            connection.disconnect()
+            raise
+        finally:
+            self._idle.append(connection)
+
+    def fresh(self) -> None:
+        """Close what is idle: the next call is the first on its connection."""
+        for connection in list(self._idle):
+            connection.disconnect()
+
+    def close(self) -> None:
+        """Close the connections."""
+        while self._idle:
+            self._idle.pop().disconnect()
+        self._pool.disconnect()
+
+
+class AsyncPipes:
+    """Connections of one event loop, each shared by the calls of some scopes."""
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+        self._pipes = [_Pipe(pool) for _ in range(_PIPES)]
+
+    async def call(self, key: str, command: Command) -> Any:
+        """Send a command; return its reply."""
+        return await self._pipes[hash(key) % _PIPES].call(pack(command))
+
+    async def fresh(self) -> None:
+        """Close what is idle: the next call is the first on its connection."""
+        for pipe in self._pipes:
+            await pipe.close_idle()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        for pipe in self._pipes:
+            await pipe.close()
+        await self._pool.disconnect()
+
+    def abandon(self) -> None:
+        """Close the sockets of a loop that is closed."""
+        for pipe in self._pipes:
+            connection: Any = pipe.link and pipe.link.connection
+            # Private parts, at the end of a life: no public way leads to a socket of a
+            # closed loop.
+            with suppress(Exception):
+                transport = connection._writer.transport  # noqa: SLF001
+                transport._sock.close()  # noqa: SLF001 -- see above
+                transport._sock = None  # noqa: SLF001
+                transport._closing = True  # noqa: SLF001
+                connection._reader = connection._writer = None  # noqa: SLF001
+
+
+class SyncClient:
+    """A client that is no connection at all: fakeredis."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def call(self, _: str, command: Command) -> Any:
+        """Call a command."""
+        return self._client.execute_command(*command)
+
+    def fresh(self) -> None:
+        """There are no connections."""
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._client.connection_pool.disconnect()
+
+
+class AsyncClient:
+    """The same for asyncio."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    async def call(self, _: str, command: Command) -> Any:
+        """Call a command."""
+        return await self._client.execute_command(*command)
+
+    async def fresh(self) -> None:
+        """There are no connections."""
+
+    def abandon(self) -> None:
+        """There are no sockets."""
+
+    async def aclose(self) -> None:
+        """Let go of it."""
+        await self._client.connection_pool.disconnect()
+
+
+def sync_pipes(client: Any) -> SyncPipes | SyncClient:
+    """Return the quickest way to what a blocking client is a client of."""
+    return SyncClient(client) if _fake(client) else SyncPipes(client.connection_pool)
+
+
+def async_pipes(client: Any) -> AsyncPipes | AsyncClient:
+    """Return the quickest way to what an asyncio client is a client of."""
+    return AsyncClient(client) if _fake(client) else AsyncPipes(client.connection_pool)
+
+
+def _fake(client: Any) -> bool:
+    kinds = client.connection_pool.connection_class.__mro__
+    return any(kind.__module__.startswith("fakeredis") for kind in kinds)
+
+
+class _Link:
+    """One life of a connection, and who waits for its replies, in order."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        self.waiting: deque[asyncio.Future[Any]] = deque()
+        self.reading: asyncio.Task[None] | None = None
+
+
+class _Pipe:
+    """A link on which calls follow each other without waiting for replies."""
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+        self._sending = asyncio.Lock()
+        self._closing: set[asyncio.Future[None]] = set()
+        self.link: _Link | None = None
+
+    async def call(self, packed: bytes) -> Any:
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        async with self._sending:
+            link = self.link
+            if link is not None and not link.waiting and hung_up(link.connection):
+                self._break(link, RedisConnectionError("the server went away"))
+            link = self.link or await self._connect()
+            link.waiting.append(future)
+            try:
+                await link.connection.send_packed_command([packed], check_health=False)
+            except AttributeError as error:
+                # redis-py's connection was closed between its looking and its writing.
+                broken = RedisConnectionError("the connection was closed")
+                self._break(link, broken)
+                raise broken from error
+            except BaseException as error:
+                self._break(link, error)
+                raise
+            if link.reading is None:
+                link.reading = asyncio.ensure_future(self._read(link))
+        return await future
+
+    async def _connect(self) -> _Link:
+        link = _Link(self._pool.make_connection())
+        await link.connection.connect()
+        self.link = link
+        return link
+
+    async def _read(self, link: _Link) -> None:
+        """Hand out replies in the order of their calls, while there are any to come."""
+        try:
+            while link.waiting:
+                try:
+                    reply = await link.connection.read_response(disable_decoding=True)
+                except ResponseError as error:
+                    link.waiting.popleft().set_exception(error)
+                else:
+                    link.waiting.popleft().set_result(reply)
+        except BaseException as error:  # noqa: BLE001 -- raised by who waits
+            self._break(link, error)
+        finally:
+            link.reading = None
+
+    def _break(self, link: _Link, error: BaseException) -> None:
+        """Leave a link for good: a late reply must not meet another's call."""
+        if self.link is link:
+            self.link = None
+        waiting, link.waiting = link.waiting, deque()
+        for future in waiting:
+            if not future.done():
+                future.set_exception(error)
+                future.exception()  # whoever sent it raises it, or is gone
+        closing = asyncio.ensure_future(link.connection.disconnect(nowait=True))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+
+    async def close_idle(self) -> None:
+        link = self.link
+        if link is not None and not link.waiting:
+            self.link = None
+            await link.connection.disconnect(nowait=True)
+
+    async def close(self) -> None:
+        link = self.link
+        if link is not None:
+            self._break(link, RedisConnectionError("the limiter was closed"))
+        await asyncio.gather(*self._closing, return_exceptions=True)
