@@ -32,6 +32,19 @@ def test_the_examples_run_from_top_to_bottom(name, capsys):
     assert "Traceback" not in capsys.readouterr().out
 
 
+def test_the_examples_for_openai_run(monkeypatch):
+    """
+    The SDK's clients are made and limited; nothing is called.
+    """
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-docs")
+    names = {}
+    code = blocks("docs/how-to/openai.md")
+    assert len(code) == 3
+    for block in code:
+        exec(STORES.sub('"memory://docs-openai"', block), names)
+    assert names["learnt"](names["client"]) == ()
+
+
 def test_the_limits_of_the_reference_can_be_parsed():
     """
     Each text in the table of limits is one.

@@ -1,0 +1,137 @@
+"""What this process has learnt of each account: one scope and model."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from ._estimate import Ratio
+from ._learn import Limits, Refunds
+from ._pace import Pace
+
+if TYPE_CHECKING:
+    from paceline import Key, RateLimiter
+    from paceline._policy import Policy
+
+# Models may come from users: what is remembered of them must not grow forever.
+_MOST_ACCOUNTS = 4096
+# How long a scope whose bill must be paid is left alone.
+_PAUSE = 30.0
+# How long a request of a size the provider refused is refused here.
+_REFUSED_SIZE = 60.0
+_SHARE_OF_NEW_OUTPUT = 0.1
+
+
+class Account:
+    """
+    What was learnt of one scope and model.
+
+    Attributes:
+        key: Its key.
+
+        policy: The limits that apply to it.
+    """
+
+    def __init__(self, key: Key, policy: Policy) -> None:
+        self.key: Key = key
+        self.policy: Policy = policy
+        self.ratio: Ratio = Ratio()
+        self.pace: Pace = Pace()
+        self.refunds: Refunds = Refunds()
+        self.limits: Limits = Limits()
+        self.usual_output: float = 0.0
+        self.lock: threading.Lock = threading.Lock()
+        self._looked = float("-inf")
+        self._too_large: tuple[dict[str, int], float, str] | None = None
+
+    def may_look(self, now: float, every: float) -> bool:
+        """Tell whether to compare accounts again: not more often than *every* s."""
+        with self.lock:
+            if now - self._looked < every:
+                return False
+            self._looked = now
+            return True
+
+    def saw_output(self, tokens: int) -> None:
+        """Take the length of an answer into the running mean."""
+        share = _SHARE_OF_NEW_OUTPUT if self.usual_output else 1.0
+        self.usual_output += (tokens - self.usual_output) * share
+
+    def too_large(self, cost: dict[str, int], now: float, words: str) -> None:
+        """Take note that the provider will never take so much."""
+        self._too_large = (cost, now + _REFUSED_SIZE, words)
+
+    def known_too_large(self, cost: dict[str, int], now: float) -> str | None:
+        """Return what the provider said of a request that was no larger, or None."""
+        if self._too_large is None:
+            return None
+        refused, until, words = self._too_large
+        if now >= until:
+            return None
+        # By our own measure of both, whatever the provider's is.
+        tokens = {unit: n for unit, n in refused.items() if unit != "requests"}
+        larger = tokens and all(cost.get(unit, 0) >= n for unit, n in tokens.items())
+        return words if larger else None
+
+
+class Accounts:
+    """All accounts of one limiter, and the scopes whose bill must be paid."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[Key, Account] = OrderedDict()
+        self._paused: dict[tuple[str | None, str | None], tuple[float, str, str]] = {}
+        self._lock = threading.Lock()
+
+    def get(self, limiter: RateLimiter, key: Key) -> Account:
+        """
+        Return the account of a key.
+
+        Raises:
+            ConfigError: If no limits apply to its model (P104).
+        """
+        with self._lock:
+            if key in self._known:
+                self._known.move_to_end(key)
+                return self._known[key]
+        # The limits of a key are no part of the public API: only their standing is,
+        # for which the store would have to be asked.
+        _, policy = limiter._engine.lookup(key)  # noqa: SLF001
+        with self._lock:
+            account = self._known.setdefault(key, Account(key, policy))
+            if len(self._known) > _MOST_ACCOUNTS:
+                self._known.popitem(last=False)
+            return account
+
+    def all(self) -> tuple[Account, ...]:
+        """Return what is known, the least recently used first."""
+        with self._lock:
+            return tuple(self._known.values())
+
+    def pause(self, key: Key, now: float, code: str, words: str) -> None:
+        """Leave all models of a scope alone for a while."""
+        with self._lock:
+            self._paused[key.api_key, key.scope] = (now + _PAUSE, code, words)
+
+    def paused(self, key: Key, now: float) -> tuple[str, str] | None:
+        """Return the provider's code and words if a scope is left alone, or None."""
+        with self._lock:
+            found = self._paused.get((key.api_key, key.scope))
+            if found is None:
+                return None
+            until, code, words = found
+            if now < until:
+                return code, words
+            del self._paused[key.api_key, key.scope]
+            return None
+
+
+_accounts: WeakKeyDictionary[RateLimiter, Accounts] = WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+def accounts_of(limiter: RateLimiter) -> Accounts:
+    """Return what is known of a limiter's accounts, through whichever client."""
+    with _lock:
+        return _accounts.setdefault(limiter, Accounts())

@@ -1,0 +1,208 @@
+"""
+One call, from the request to the answer, as a plan that does no I/O.
+
+Wait for a permit, send, listen to what the answer says of the limits, post what it
+used. Nothing is held while waiting: neither a connection of the pool nor one of the
+store. Every retry of the SDK comes through here anew.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from paceline._errors import CostTooLarge, StoreError
+
+from . import _cost, _errors
+from ._effects import Effect, Enter, Now, Plan, Post, Read, Send, Sleep, Tap, Watch
+from ._feedback import readings
+from ._listen import hear, listen
+from ._site import Priced, Site, with_usage
+from ._usage import BodyReader, StreamReader, Usage, from_body
+
+if TYPE_CHECKING:
+    from paceline import Permit
+
+    from ._account import Account
+
+_log = logging.getLogger("paceline")
+_TOO_MANY = 429
+_ERROR = 400
+# The request did not leave, says httpx.
+_NEVER_SENT = frozenset(
+    {"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol"}
+)
+
+
+def call(site: Site, request: Any, options: dict[str, Any]) -> Plan[Any]:
+    """
+    Plan a call: what the HTTP client's send does for the SDK.
+
+    Refusals and failures of paceline come as answers that raise when the SDK looks at
+    their status, because older SDKs would retry what send raises.
+    """
+    try:
+        ready = yield from _prepare(site, request)
+    except Exception as error:  # noqa: BLE001 -- raised by the SDK, once
+        return _errors.refuse(request, _errors.translate(error, request))
+    if ready is None:
+        return (yield Send(request, options))
+    return (yield from _send(site, *ready, request, options))
+
+
+def _prepare(site: Site, request: Any) -> Plan[tuple[Account, Priced, Permit] | None]:
+    """Wait for a permit; None if what is asked for is not limited."""
+    ask = site.ask(request)
+    account = site.account(site.key(request, ask), ask)
+    if account is None:
+        return None
+    priced = site.price(account, ask)
+    yield from _refuse_known(site, account, priced, request)
+    return account, priced, (yield from _turn(site, account, priced, request))
+
+
+def _refuse_known(
+    site: Site, account: Account, priced: Priced, request: Any
+) -> Plan[None]:
+    """Raise what the provider would answer, if it answered so a moment ago."""
+    now = yield Now()
+    if found := site.accounts.paused(account.key, now):
+        answer = _errors.quota_answer(request, *found)
+        raise _errors.quota_exhausted(*found, answer)
+    if words := account.known_too_large(priced.cost, now):
+        raise _errors.too_large(CostTooLarge(words), request)
+
+
+def _turn(site: Site, account: Account, priced: Priced, request: Any) -> Plan[Permit]:
+    """
+    Wait until it is this call's turn.
+
+    After a refusal the calls of this process go one by one. One that was let go while
+    another call was refused gives its permit back, and queues behind the cool-down.
+    """
+    start = yield Now()
+    while True:
+        now = yield Now()
+        left = None if site.timeout is None else max(0.0, start + site.timeout - now)
+        with account.lock:
+            alarms = account.pace.alarms
+            pause = account.pace.turn(now, inf if left is None else left)
+        if left is not None and pause > left:
+            raise _errors.too_late(pause, left, request)
+        if pause > 0:
+            yield Sleep(pause)
+            left = None if left is None else left - pause
+        reservation = site.limiter.reserve(account.key, priced.cost, timeout=left)
+        permit: Permit = yield Enter(reservation)
+        if account.pace.alarms == alarms:
+            return permit
+        yield from _post(permit, dict.fromkeys(account.policy.units, 0))
+
+
+def _send(
+    site: Site,
+    account: Account,
+    priced: Priced,
+    permit: Permit,
+    request: Any,
+    options: dict[str, Any],
+) -> Plan[Any]:
+    hide = site.inject and priced.ask.lacks_usage
+    sent = yield Now()
+    account.pace.started(sent)
+    try:
+        if hide:
+            request = with_usage(request, priced.ask)
+        response = yield Send(request, options)
+    except GeneratorExit:
+        raise  # a plan that is closed can post nothing
+    except BaseException as error:
+        # What may have arrived may have been charged.
+        nothing = dict.fromkeys(account.policy.units, 0)
+        yield from _post(permit, nothing if _never_sent(error) else {})
+        raise
+    try:
+        said = readings(response.headers, time.time())
+        if response.status_code >= _ERROR:
+            yield from _refused(site, account, priced, permit, response)
+            return response
+        if site.learn:
+            yield from hear(site, account, said, sent)
+    except BaseException:
+        yield from _post(permit, {})
+        yield from _discard(response)
+        raise
+
+    def settle(usage: Usage | None) -> dict[str, int]:
+        return _settlement(site, account, priced, usage)
+
+    heard = yield Now()
+    if options.get("stream"):
+        reader = _reader(response, hide=hide) if priced.ask.metered else None
+
+        def ended(usage: Usage | None) -> dict[str, int]:
+            listen(account, said, priced, usage, sent, heard)
+            return settle(usage)
+
+        return (yield Watch(response, Tap(reader, permit, ended)))
+    usage = from_body(response.content) if priced.ask.metered else None
+    listen(account, said, priced, usage, sent, heard)
+    yield from _post(permit, settle(usage))
+    return response
+
+
+def _refused(
+    site: Site, account: Account, priced: Priced, permit: Permit, response: Any
+) -> Plan[None]:
+    """Do what an error status asks for, and give back what was not charged."""
+    from ._refusals import react  # noqa: PLC0415 -- few calls come here
+
+    admitted = response.status_code != _TOO_MANY
+    keep = admitted and not site.gives_back(account)
+    try:
+        yield from react(site, account, priced, response, random.random())  # noqa: S311
+    finally:
+        yield from _post(permit, _cost.refused(priced.cost, admitted=keep))
+
+
+def _settlement(
+    site: Site, account: Account, priced: Priced, usage: Usage | None
+) -> dict[str, int]:
+    if usage is not None:
+        with account.lock:
+            if site.tokens == "learnt":
+                account.ratio.learn(priced.size, usage.input)
+            account.saw_output(usage.output)
+    return _cost.spent(priced.cost, usage, gives_back=site.gives_back(account))
+
+
+def _reader(response: Any, *, hide: bool) -> StreamReader | BodyReader | None:
+    kind = response.headers.get("content-type", "")
+    if kind.startswith("text/event-stream"):
+        return StreamReader(hide=hide)
+    return BodyReader() if "json" in kind else None
+
+
+def _post(permit: Permit, cost: dict[str, int]) -> Plan[None]:
+    """Post, and log what goes wrong: there is an answer or an error to hand on."""
+    try:
+        yield Post(permit, cost)
+    except StoreError as failure:
+        _log.warning("a true cost was not posted, the estimate stays: %s", failure)
+
+
+def _discard(response: Any) -> Plan[None]:
+    """Read an answer that nobody will see, so that its connection is free again."""
+    effect: Effect = Read(response)
+    try:
+        yield effect
+    except Exception as failure:  # noqa: BLE001 -- another one is on its way
+        _log.debug("an answer could not be read: %r", failure)
+
+
+def _never_sent(error: BaseException) -> bool:
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    return bool(kinds & _NEVER_SENT)

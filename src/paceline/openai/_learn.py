@@ -1,0 +1,149 @@
+"""
+What the answers teach about the provider's account. Pure: time is an argument.
+
+Whether it gives unused tokens back, what its limits really are, and by how much the
+account has less left than ours says.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+
+from ._feedback import Reading
+
+# How much of max_tokens must have been left unused for an answer to prove anything,
+# and what share of it must have come back.
+_TELLING = 0.25
+_LEAST_TELLING = 20
+_CAME_BACK = 0.5
+# A header may be wrong for once: several must say it, among so many that could.
+_PROOFS, _AMONG = 3, 50
+# Differences below this share of a limit are noise of estimates and of travel.
+_NOISE = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """
+    A call that was answered, as a witness.
+
+    Attributes:
+        sent: When it was sent, in seconds of a clock that never goes back.
+
+        heard: When its headers came.
+
+        reserved: Tokens that it was sure to be charged on arrival.
+
+        used: Tokens it used. None while that is not known.
+
+        reading: What the headers said of tokens.
+    """
+
+    sent: float
+    heard: float
+    reserved: int
+    used: int | None
+    reading: Reading
+
+    @property
+    def unused(self) -> int:
+        """Tokens charged on arrival that were not used."""
+        return 0 if self.used is None else max(0, self.reserved - self.used)
+
+
+class Refunds:
+    """
+    Whether a provider gives unused tokens back, judged by what remains.
+
+    From one answer to the next, what remains falls by what the later call was charged
+    and grows by the refill. If it fell by much less, tokens came back. Other users of
+    the account only make it fall more, so they can hide the proof but not forge it.
+
+    Attributes:
+        shown: Whether it has been proved.
+    """
+
+    def __init__(self) -> None:
+        self.shown: bool = False
+        self._before: Answered | None = None
+        self._proofs: deque[bool] = deque(maxlen=_AMONG)
+
+    def witness(self, answered: Answered) -> None:
+        """Hold an answer against the one before."""
+        before, self._before = self._before, answered
+        if before is None or self.shown or answered.sent < before.heard:
+            return
+        earlier, later = before.reading, answered.reading
+        # A generous refill: the moments of the headers are not known any better.
+        most = earlier.later(answered.heard - before.sent)
+        if most is None or later.remaining is None or earlier.limit != later.limit:
+            return
+        unused = max(before.unused, answered.unused)
+        if unused < max(_TELLING * answered.reserved, _LEAST_TELLING):
+            return
+        # The answer took its time, in which the refill went on.
+        kept = replace(later, remaining=max(0, most - answered.reserved))
+        without = kept.later(answered.heard - answered.sent) or 0
+        came_back = later.remaining - without
+        # Most answers prove nothing either way: the refill may have been as much.
+        self._proofs.append(came_back >= _CAME_BACK * unused)
+        self.shown = sum(self._proofs) >= _PROOFS
+
+
+@dataclass(slots=True)
+class Limits:
+    """
+    What the headers say the limits are: down at once, up when said twice.
+
+    Attributes:
+        known: The limit by unit and window in seconds.
+    """
+
+    known: dict[tuple[str, float], int] = field(default_factory=dict)
+    _higher: dict[tuple[str, float], int] = field(default_factory=dict)
+
+    def see(self, reading: Reading) -> bool:
+        """Take note of a reading; tell whether a limit changed by it."""
+        if reading.limit is None or reading.per is None:
+            return False
+        name = (reading.unit, reading.per)
+        known = self.known.get(name)
+        if known == reading.limit:
+            self._higher.pop(name, None)
+            return False
+        if known is None or reading.limit < known:
+            self.known[name] = reading.limit
+            self._higher.pop(name, None)
+            return True
+        # A single higher number may be of another tier or another region.
+        if self._higher.pop(name, None) == reading.limit:
+            self.known[name] = reading.limit
+            return True
+        self._higher[name] = reading.limit
+        return False
+
+
+def gap(reading: Reading, elapsed: float, capacity: int, remaining: int) -> int:
+    """
+    Return the units by which our account shows more than the provider's.
+
+    Args:
+        reading: What the provider said.
+
+        elapsed: The most seconds since then.
+
+        capacity: Of our limit.
+
+        remaining: In our account, now.
+
+    Returns:
+        What to charge, so that both agree. 0 if ours is the lower one, or the
+        difference is noise: what remains is only ever tightened.
+    """
+    theirs = reading.later(elapsed)
+    if theirs is None:
+        return 0
+    more = remaining - theirs
+    noise = max(1, round(_NOISE * capacity))
+    return more if more > noise else 0

@@ -1,0 +1,136 @@
+"""
+Listen to the headers of answers: what they teach, and what our account owes theirs.
+
+What remains at the provider only ever tightens our account, with the public verbs: the
+units that ours has more are acquired, without waiting.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from math import log
+from typing import TYPE_CHECKING
+
+from paceline._errors import PacelineError
+
+from ._effects import Now, Plan, Verb
+from ._feedback import Reading
+from ._learn import Answered, gap
+
+if TYPE_CHECKING:
+    from paceline._decision import LimitStatus
+    from paceline._limits import Limit
+
+    from ._account import Account
+    from ._site import Priced, Site
+    from ._usage import Usage
+
+_log = logging.getLogger("paceline")
+# One look a second, whatever the rate of calls, costs nobody anything.
+_EVERY = 1.0
+_NEAR = 1.6
+
+
+def hear(
+    site: Site, account: Account, said: Iterable[Reading], sent: float
+) -> Plan[None]:
+    """
+    Compare our account with the provider's, once a second, and tighten ours.
+
+    Args:
+        sent: When the request was sent: what was said is no older.
+    """
+    said = [each for each in said if not each.project]
+    with account.lock:
+        for reading in said:
+            if account.limits.see(reading):
+                _tell(account, reading)
+    now = yield Now()
+    pairs = [
+        (reading, limit)
+        for reading in said
+        if reading.remaining is not None
+        and (limit := same_limit(reading, account.policy.limits)) is not None
+    ]
+    if not pairs or not account.may_look(now, _EVERY):
+        return
+    try:
+        statuses = yield Verb(site.limiter, "peek", (account.key,))
+        now = yield Now()
+        charge = _owed(pairs, statuses, now - sent)
+        if charge:
+            cost = dict.fromkeys(account.policy.units, 0) | charge
+            yield Verb(site.limiter, "try_acquire", (account.key, cost))
+            _log.debug("%s: others used %s", account.key.label, charge)
+    except PacelineError as failure:
+        _log.debug("%s: accounts not compared: %s", account.key.label, failure)
+
+
+def listen(
+    account: Account,
+    said: Iterable[Reading],
+    priced: Priced,
+    usage: Usage | None,
+    sent: float,
+    heard: float,
+) -> None:
+    """Take an answered call as a witness of whether unused tokens come back."""
+    tokens = [each for each in said if each.unit == "tokens" and not each.project]
+    sure = priced.sure
+    if not tokens or sure is None:
+        return
+    used = None if usage is None else usage.total
+    with account.lock:
+        before = account.refunds.shown
+        account.refunds.witness(Answered(sent, heard, sure, used, tokens[0]))
+        if account.refunds.shown and not before:
+            _log.info("%s: unused tokens are given back", account.key.label)
+
+
+def same_limit(reading: Reading, limits: Iterable[Limit]) -> Limit | None:
+    """
+    Return our limit that a reading speaks of, or None if that is not sure.
+
+    A charge meets every limit of its unit, so there must be no other one: what is
+    missing from this minute must not be taken from the day.
+    """
+    counting = [limit for limit in limits if limit.unit == reading.unit]
+    if len(counting) != 1:
+        return None
+    per = getattr(counting[0], "per", None)
+    if not isinstance(per, int | float):
+        return None  # a calendar's periods are nobody's windows
+    if reading.per is not None and abs(log(reading.per / per)) > log(_NEAR):
+        return None
+    return counting[0]
+
+
+def _owed(
+    pairs: Iterable[tuple[Reading, Limit]],
+    statuses: Iterable[LimitStatus],
+    elapsed: float,
+) -> dict[str, int]:
+    standing = {status.name: status for status in statuses}
+    owed = {}
+    for reading, limit in pairs:
+        status = standing.get(limit.name)
+        if status is None:
+            continue
+        units = gap(reading, elapsed, status.capacity, status.remaining)
+        if units:
+            owed[limit.unit] = min(units, status.remaining)
+    return owed
+
+
+def _tell(account: Account, reading: Reading) -> None:
+    limit = same_limit(reading, account.policy.limits)
+    if limit is None or reading.limit is None or reading.limit >= limit.capacity:
+        return
+    _log.warning(
+        "%s: the provider allows %s, %s was configured as %s",
+        account.key.label,
+        reading.limit,
+        limit.name,
+        limit.capacity,
+    )
