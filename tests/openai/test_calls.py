@@ -31,6 +31,8 @@ def test_responses_and_embeddings_are_counted_too(world, client, model, used):
     """
     Each endpoint has its own names for the same things.
     """
+    if not hasattr(client, "responses"):
+        pytest.skip("this SDK has no responses")
     world.call(client.responses.create, model=model, input="hi", max_output_tokens=300)
     assert used(model) == {"requests": 1, "tokens": 300}
     world.call(client.embeddings.create, model=model, input=["x" * 400])
@@ -70,6 +72,8 @@ def test_the_true_cost_is_posted(world, mock, api_key, limiter, model, used, ref
 
 def stream_of(world, client, endpoint, model):
     if endpoint == "responses":
+        if not hasattr(client, "responses"):
+            pytest.skip("this SDK has no responses")
         create = client.responses.create
         options = {"model": model, "input": "hi", "max_output_tokens": 300}
     else:

@@ -1,5 +1,8 @@
 """Every form of a call to every endpoint: what it used is what is charged."""
 
+import subprocess
+import sys
+
 import openai
 import pytest
 
@@ -87,3 +90,36 @@ def test_azure_in_its_forms(world, mock, api_key, limiter, model, used, endpoint
     caller = client.with_options(max_retries=0) if form == "copy" else client
     usage = make(world, caller, endpoint, form, model)
     assert used(model) == {"requests": 1, "tokens": usage.total_tokens}
+
+
+WITHOUT_ASSERTS = """
+import sys, openai
+from paceline import Key, RateLimiter
+from paceline.openai import limit
+
+limiter = RateLimiter("memory://", limits="60k tokens/min")
+client = limit(openai.OpenAI(base_url=sys.argv[1], api_key="sk-o"), limiter, timeout=0)
+ask = {"model": "m-o", "messages": [{"role": "user", "content": "hi"}]}
+list(client.chat.completions.create(**ask, max_tokens=40_000, stream=True))
+try:
+    client.chat.completions.create(**ask, max_tokens=40_000)
+except openai.RateLimitError as error:
+    print(type(error).__name__, limiter.peek(Key("sk-o", "m-o"))[0].remaining)
+"""
+
+
+def test_it_works_without_asserts(mock):
+    """
+    Under python -O a wrapper of the wrong type would fail in odd ways.
+    """
+    command = [
+        sys.executable,
+        "-O",
+        "-W",
+        "ignore",
+        "-c",
+        WITHOUT_ASSERTS,
+        mock.base_url,
+    ]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ran.stdout, ran.stderr) == ("LimitExceeded 20000\n", "")

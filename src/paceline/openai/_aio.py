@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from ._call import call
-from ._effects import Enter, Now, Plan, Post, Read, Send, Sleep, Tap, Watch
+from ._effects import Close, Enter, Now, Plan, Post, Read, Send, Sleep, Tap, Watch
 from ._poster import poster
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ async def perform(  # noqa: PLR0911 -- one per effect
         return await post(effect.permit, effect.cost)
     if isinstance(effect, Read):
         return await effect.response.aread()
+    if isinstance(effect, Close):
+        return await close(effect.response)
     if isinstance(effect, Watch):
         return watch(effect.response, effect.tap)
     return await verb(effect)(*effect.args)
@@ -142,6 +144,12 @@ async def post(permit: Permit, cost: Mapping[str, int]) -> None:
     """Post a cost. A cancel scope would cancel this again, and again."""
     with anyio.CancelScope(shield=True):
         await permit.settle_async(cost)
+
+
+async def close(response: Any) -> None:
+    """Close an answer."""
+    with anyio.CancelScope(shield=True):
+        await response.aclose()
 
 
 async def enter(effect: Enter) -> Permit:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from paceline._errors import CostTooLarge, StoreError
 
 from . import _cost, _errors
-from ._effects import Effect, Enter, Now, Plan, Post, Read, Send, Sleep, Tap, Watch
+from ._effects import Close, Enter, Now, Plan, Post, Send, Sleep, Tap, Watch
 from ._feedback import readings
 from ._listen import hear, listen
 from ._site import Priced, Site, with_usage
@@ -112,7 +112,8 @@ def _send(
 ) -> Plan[Any]:
     hide = site.inject and priced.ask.lacks_usage
     sent = yield Now()
-    account.pace.started(sent)
+    with account.lock:
+        account.pace.started(sent)
     try:
         if hide:
             request = with_usage(request, priced.ask)
@@ -133,7 +134,7 @@ def _send(
             yield from hear(site, account, said, sent)
     except BaseException:
         yield from _post(permit, {})
-        yield from _discard(response)
+        yield Close(response)
         raise
 
     def settle(usage: Usage | None) -> dict[str, int]:
@@ -192,15 +193,6 @@ def _post(permit: Permit, cost: dict[str, int]) -> Plan[None]:
         yield Post(permit, cost)
     except StoreError as failure:
         _log.warning("a true cost was not posted, the estimate stays: %s", failure)
-
-
-def _discard(response: Any) -> Plan[None]:
-    """Read an answer that nobody will see, so that its connection is free again."""
-    effect: Effect = Read(response)
-    try:
-        yield effect
-    except Exception as failure:  # noqa: BLE001 -- another one is on its way
-        _log.debug("an answer could not be read: %r", failure)
 
 
 def _never_sent(error: BaseException) -> bool:

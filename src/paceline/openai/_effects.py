@@ -61,6 +61,13 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
+class Close:
+    """Close an answer that nobody will read, even if the caller is being cancelled."""
+
+    response: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Verb:
     """Call a verb of the limiter, or its _async twin."""
 
@@ -77,7 +84,7 @@ class Watch:
     tap: Tap
 
 
-Effect: TypeAlias = Now | Sleep | Enter | Post | Send | Read | Verb | Watch
+Effect: TypeAlias = Now | Sleep | Enter | Post | Send | Read | Close | Verb | Watch
 Plan: TypeAlias = Generator[Effect, Any, T]
 
 

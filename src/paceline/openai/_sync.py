@@ -7,7 +7,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from ._call import call
-from ._effects import Enter, Now, Plan, Post, Read, Send, Sleep, Tap, Watch
+from ._effects import Close, Enter, Now, Plan, Post, Read, Send, Sleep, Tap, Watch
 from ._poster import poster
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ def perform(  # noqa: PLR0911 -- one per effect
         return post(effect.permit, effect.cost)
     if isinstance(effect, Read):
         return effect.response.read()
+    if isinstance(effect, Close):
+        return close(effect.response)
     if isinstance(effect, Watch):
         return watch(effect.response, effect.tap)
     return verb(effect)(*effect.args)
@@ -135,6 +137,11 @@ def ready() -> None:
 def post(permit: Permit, cost: Mapping[str, int]) -> None:
     """Post a cost."""
     permit.settle(cost)
+
+
+def close(response: Any) -> None:
+    """Close an answer."""
+    response.close()
 
 
 def enter(effect: Enter) -> Permit:
