@@ -30,7 +30,7 @@ def run(requirement, folder):
     venv.create(folder, with_pip=True)
     programs = "Scripts/python.exe" if os.name == "nt" else "bin/python"
     python = str(Path(folder) / programs)
-    extras = f"{ROOT}[test,tokens]"
+    extras = f"{ROOT}[test]"
     install = [python, "-m", "pip", "install", "-q", "-e", extras, requirement]
     subprocess.run(install, check=True, stderr=subprocess.DEVNULL)
     code = (

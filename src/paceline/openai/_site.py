@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -83,9 +84,9 @@ class Site:
         """Read a request, whose body stays as it is if it is a stream."""
         kind = request.headers.get("content-type", "")
         content = None
-        if not kind.startswith("multipart/"):
-            # Bodies of bytes are there; those of streams must be sent once, by httpx.
-            content = getattr(request, "_content", None)
+        # Bodies of bytes are there; those of streams are sent once, by httpx.
+        with suppress(RuntimeError):
+            content = request.content
         fields = getattr(request.stream, "fields", ())
         return read(request.method, request.url.path, kind, content, fields)
 
