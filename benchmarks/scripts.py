@@ -1,0 +1,97 @@
+"""
+What does a decision cost the server, per algorithm and batch size?
+
+The server's own CPU time (INFO), in microseconds per *request*; commands are pipelined,
+so that the script is most of it. ``ratio`` is against INCR, pipelined alike, in the same
+round: it says how many decisions a server core makes. "a 100th" means that 100 requests
+share one script call. Sliding windows are measured with their log in use: a slot of
+theirs begins with each call.
+"""
+
+from __future__ import annotations
+
+import time
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from paceline import CalendarWindow, SlidingWindow, TokenBucket
+
+from .harness.scripts import NOON_US, SECOND_US, Scripted, prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from paceline import Cost, Limit
+
+    from .harness import Row, Run, Sample
+
+PLOTS = {"ratio": "Server CPU per request, against INCR"}
+_MUCH = 4_000_000_000
+BATCHES = (1, 10, 50, 100)
+PIPELINE = 100
+
+LIMITS: dict[str, tuple[Limit, ...]] = {
+    "bucket": (TokenBucket.per_minute(_MUCH),),
+    "window": (SlidingWindow.per_minute(_MUCH),),
+    "calendar": (CalendarWindow(_MUCH, "day"),),
+    "RPM + TPM windows": (
+        SlidingWindow.per_minute(_MUCH),
+        SlidingWindow.per_minute(_MUCH, unit="tokens"),
+    ),
+    "RPM + TPM + RPD windows": (
+        SlidingWindow.per_minute(_MUCH),
+        SlidingWindow.per_minute(_MUCH, unit="tokens"),
+        SlidingWindow.per_day(_MUCH),
+    ),
+}
+
+
+def ask(run: Run) -> list[Row]:
+    """Compare the algorithms in batches of several sizes."""
+    prepare(run.server.client)
+    contenders: dict[str, Callable[[], Sample]] = {"INCR": _incr(run)}
+    for name, limits in LIMITS.items():
+        for size in BATCHES:
+            contenders[_named(name, size)] = _decisions(run, name, limits, size)
+    return run.rounds(contenders, base="INCR", of="server_us")
+
+
+def _named(name: str, size: int) -> str:
+    return f"paceline, {name}" + (f", a {size}th of {size}" if size > 1 else ", alone")
+
+
+def _decisions(
+    run: Run, name: str, limits: tuple[Limit, ...], size: int
+) -> Callable[[], Sample]:
+    scripted = Scripted(limits, f"paceline:1:{{{name} {size}}}")
+    counted = {limit.unit for limit in limits} - {"requests"}
+    # Costs that differ: nothing about a batch can be done once for all.
+    costs: list[Cost] = [
+        dict.fromkeys(counted, 800 + number) if counted else 1 + number % 3
+        for number in range(size)
+    ]
+    # Each call is a second later than the last, so that a window of 60 slots keeps 60.
+    moments = count(NOON_US, SECOND_US)
+
+    def measure() -> Sample:
+        calls = [scripted.acquire(costs, next(moments)) for _ in range(PIPELINE)]
+        return _sent(run, calls, size)
+
+    return measure
+
+
+def _incr(run: Run) -> Callable[[], Sample]:
+    return lambda: _sent(run, [("INCR", "n")] * PIPELINE, 1)
+
+
+def _sent(run: Run, calls: Sequence[tuple[Any, ...]], size: int) -> Sample:
+    """Send *calls* in a pipeline for a slice and read the server's CPU."""
+    pipeline = run.server.client.pipeline(transaction=False)
+    end = time.perf_counter() + run.seconds
+    before, sent = run.server.cpu_seconds(), 0
+    while time.perf_counter() < end:
+        for call in calls:
+            pipeline.execute_command(*call)
+        pipeline.execute()
+        sent += len(calls) * size
+    return {"server_us": (run.server.cpu_seconds() - before) / sent * 1e6}

@@ -1,0 +1,45 @@
+"""
+What do eight threads get out of one limiter, against eight threads of INCR?
+
+``ratio`` is decisions per second over INCRs per second, in the same round. All threads
+share one limiter, as they share one redis-py client; on one hot key, and on a key each.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import redis
+
+from paceline import RateLimiter
+
+from .harness.limits import BUCKET, granted
+
+if TYPE_CHECKING:
+    from .harness import Row, Run
+
+PLOTS = {"ratio": "Decisions of eight threads, against eight threads of INCR"}
+THREADS = 8
+
+
+def ask(run: Run) -> list[Row]:
+    """Compare INCR with one limiter on one key and on many."""
+    client = redis.Redis.from_url(run.server.url)
+    with RateLimiter(run.server.url, limits=BUCKET) as limiter:
+
+        def own() -> None:
+            granted(limiter.try_acquire(f"key-{threading.get_ident()}"))
+
+        calls = {
+            "redis-py INCR": lambda: client.incr("n"),
+            "paceline, one hot key": lambda: granted(limiter.try_acquire("hot")),
+            "paceline, a key per thread": own,
+        }
+        contenders = {
+            name: (lambda call=call: run.threads(call, THREADS))
+            for name, call in calls.items()
+        }
+        rows = run.rounds(contenders, base="redis-py INCR")
+    client.close()
+    return rows
