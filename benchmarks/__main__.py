@@ -15,6 +15,7 @@ import importlib
 import os
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from . import compare
@@ -59,7 +60,7 @@ def main(words: list[str] | None = None) -> int:
             result = answer(name, quick=options.quick, server=options.server)
         except Exception as error:  # noqa: BLE001 -- the other questions go on
             failed.append(name)
-            print(f"{name} failed: {error!r}", file=sys.stderr, flush=True)
+            traceback.print_exception(error)
             continue
         print(f"\n{name}: {result.asks}\n{table(result.rows)}\n", flush=True)
         result.write(options.out)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+from contextlib import suppress
+from threading import BrokenBarrierError
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -18,7 +20,10 @@ _LEAD = 0.05
 
 
 def together(
-    work: Callable[..., R], jobs: Sequence[tuple[Any, ...]], lead: float = _LEAD
+    work: Callable[..., R],
+    jobs: Sequence[tuple[Any, ...]],
+    meanwhile: Callable[[float], object] = lambda _: None,
+    lead: float = _LEAD,
 ) -> list[R]:
     """
     Run ``work(begin, *job)`` per job, each in a process of its own.
@@ -26,20 +31,30 @@ def together(
     All processes share the host's monotonic clock: *begin* is a moment of it, at which
     everybody has started and imported.
 
+    Args:
+        meanwhile: Runs here while they work, and is given *begin* too.
+
+        lead: Seconds from the moment at which all are there to *begin*.
+
     Raises:
         RuntimeError: If a process failed; the text is what it said.
     """
     context = multiprocessing.get_context("spawn")
-    barrier = context.Barrier(len(jobs))
+    barrier = context.Barrier(len(jobs) + 1)
     begin = context.Value("d", 0.0)
     lines = [context.Pipe(duplex=False) for _ in jobs]
     processes = [
-        context.Process(target=_process, args=(work, job, barrier, begin, lead, line))
+        context.Process(target=_process, args=(work, job, barrier, begin, line))
         for job, (_, line) in zip(jobs, lines, strict=True)
     ]
     for process in processes:
         process.start()
     try:
+        with suppress(BrokenBarrierError):  # who broke it says why, below
+            barrier.wait(_PATIENCE)
+            begin.value = time.monotonic() + lead
+            barrier.wait(_PATIENCE)
+            meanwhile(begin.value)
         return [_result(heard) for heard, _ in lines]
     finally:
         for process in processes:
@@ -64,13 +79,11 @@ def _process(
     job: tuple[Any, ...],
     barrier: Any,
     begin: Any,
-    lead: float,
     line: Connection,
 ) -> None:
     try:
-        if barrier.wait(_PATIENCE) == 0:
-            begin.value = time.monotonic() + lead
         barrier.wait(_PATIENCE)
+        barrier.wait(_PATIENCE)  # by then begin is set
         line.send(("", work(begin.value, *job)))
     except BaseException as error:
         barrier.abort()
