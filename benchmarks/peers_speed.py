@@ -4,7 +4,7 @@ What does a decision cost with other limiters, in the same run?
 Every contender has the same job: one hot key, a limit that is never reached. ``ratio``
 is against bare redis-py INCR in the same round, one thread and 100 asyncio tasks apart.
 Read it beside ``peers_proof``: a fast answer that lets too much through is no answer.
-Needs ``pip install -r benchmarks/requirements.txt``; what is missing is left out.
+Needs ``pip install -e '.[bench]'``; what is missing is left out.
 """
 
 from __future__ import annotations
@@ -36,9 +36,7 @@ def ask(run: Run) -> list[Row]:
 def _one_thread(run: Run) -> list[Row]:
     run.server.clear()
     client = redis.Redis.from_url(run.server.url)
-    calls: dict[str, Callable[[], object]] = {
-        "redis-py INCR": lambda: client.incr("n")
-    }
+    calls: dict[str, Callable[[], object]] = {"redis-py INCR": lambda: client.incr("n")}
     for peer in installed():
         call = peer.trying(run.server.url, LIMIT, PER)
         calls[peer.label] = lambda call=call: granted(call())

@@ -5,7 +5,7 @@ The job of ``waiting`` with exact costs, for every limiter that waits: fifty cal
 two processes on 20 a second. The measures are explained there. limits has no verb that
 waits; the loop is the one its users write. A bucket lets a second burst through in its
 first second: ``most_in_1_s`` up to 40 is its promise, not its defect.
-Needs ``pip install -r benchmarks/requirements.txt``; what is missing is left out.
+Needs ``pip install -e '.[bench]'``; what is missing is left out.
 """
 
 from __future__ import annotations
@@ -38,9 +38,7 @@ def ask(run: Run) -> list[Row]:
     return rows
 
 
-def wait(
-    begin: float, url: str, callers: int, seconds: float, name: str
-) -> list[Turn]:
+def wait(begin: float, url: str, callers: int, seconds: float, name: str) -> list[Turn]:
     """Keep so many tasks waiting with the peer of that name."""
 
     async def work() -> list[Turn]:

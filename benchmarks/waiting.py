@@ -13,8 +13,8 @@ are half as much again as what is used in the end, which is posted 0.1 s later
 * ``overtaken``: the share of admissions that were passed by somebody who came more than
   20 ms later and left more than 20 ms earlier.
 * ``wait_p50_s``, ``wait_max_s``: fair is 50 / 20 = 2.5 s for everybody.
-* ``most_in_1_s``: admissions in any second, as the callers saw them; 20 plus what a busy
-  machine releases late.
+* ``most_in_1_s``: admissions in any second, as the callers saw them; 20 and what a
+  busy machine releases late.
 """
 
 from __future__ import annotations

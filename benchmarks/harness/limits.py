@@ -22,7 +22,7 @@ THREE = (
 THREE_COST = {"tokens": 850}
 
 
-def granted(decision: Decision | bool) -> None:
+def granted(decision: Decision | bool) -> None:  # noqa: FBT001 -- it is the answer
     """
     Fail if there was no room: a denial is cheaper, and not what is measured.
 

@@ -30,15 +30,20 @@ def bars(rows: Sequence[Row], measure: str, title: str) -> str:
     Raises:
         ValueError: If no row has the measure.
     """
-    drawn = [(row.name, row.measures[measure]) for row in rows if measure in row.measures]
+    drawn = [
+        (row.name, row.measures[measure]) for row in rows if measure in row.measures
+    ]
     if not drawn:
         raise ValueError(f"no row has the measure {measure!r}")
     scale, kind = _scale([value for _, value in drawn])
     width = _NAMES + _BARS + _VALUES + 2 * _EDGE
     height = _TOP + len(drawn) * (_BAR + _GAP) + _EDGE
-    parts = [
+    head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">',
+        f'viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">'
+    )
+    parts = [
+        head,
         f'<rect width="{width}" height="{height}" fill="#fff"/>',
         _text(_EDGE, 20, title, weight="bold"),
         _text(_EDGE, 36, f"{measure}{kind}; median and quartiles", ink=_FAINT),
@@ -73,13 +78,13 @@ def _scale(values: Sequence[Spread]) -> tuple[_Scale, str]:
 
 def _bar(name: str, value: Spread, top: float, scale: _Scale) -> list[str]:
     left, middle = _EDGE + _NAMES, top + _BAR / 2
-    colour = _OURS if name.startswith("paceline") else _OTHERS
+    ink = _OURS if name.startswith("paceline") else _OTHERS
     low, high = left + scale(value.low), left + scale(value.high)
     text = number(value.median)
+    width = scale(value.median)
     return [
         _text(left - 8, middle + 4, name, anchor="end"),
-        f'<rect x="{left}" y="{top}" width="{scale(value.median):.1f}" '
-        f'height="{_BAR}" fill="{colour}"/>',
+        f'<rect x="{left}" y="{top}" width="{width:.1f}" height="{_BAR}" fill="{ink}"/>',
         f'<path d="M{low:.1f} {middle} H{high:.1f}" stroke="{_INK}" fill="none"/>',
         _text(max(high, left) + 6, middle + 4, text),
     ]
