@@ -4,8 +4,8 @@ What does a decision cost the server, per algorithm and batch size?
 The server's own CPU time (INFO), in microseconds per *request*; commands are pipelined,
 so that the script is most of it. ``ratio`` is against INCR, pipelined alike, in the
 same round: it says how many decisions a server core makes. "a 100th of 100" means that
-100 requests share one script call. Sliding windows are measured with their log in use: a
-slot of theirs begins with each call.
+100 requests share one script call. Sliding windows are measured with their log in use:
+a slot of theirs begins with each call.
 """
 
 from __future__ import annotations

@@ -81,10 +81,10 @@ def _bar(name: str, value: Spread, top: float, scale: _Scale) -> list[str]:
     ink = _OURS if name.startswith("paceline") else _OTHERS
     low, high = left + scale(value.low), left + scale(value.high)
     text = number(value.median)
-    width = scale(value.median)
+    size = scale(value.median)
     return [
         _text(left - 8, middle + 4, name, anchor="end"),
-        f'<rect x="{left}" y="{top}" width="{width:.1f}" height="{_BAR}" fill="{ink}"/>',
+        f'<rect x="{left}" y="{top}" width="{size:.1f}" height="{_BAR}" fill="{ink}"/>',
         f'<path d="M{low:.1f} {middle} H{high:.1f}" stroke="{_INK}" fill="none"/>',
         _text(max(high, left) + 6, middle + 4, text),
     ]

@@ -13,14 +13,12 @@ import time
 from typing import TYPE_CHECKING, TypeAlias
 
 from paceline import Key, RateLimiter, TokenBucket
+from paceline.mock.ask import GUARD, OK, PATH, TOO_MANY, body
 
 from .work import MODEL, REQUESTS_PER_SECOND, TOKENS_PER_SECOND
 
 if TYPE_CHECKING:
     import httpx
-
-_OK = 200
-_TOO_MANY = 429
 
 # As in the openai SDK: two retries, the server's word if it is at most two minutes.
 _RETRIES = 2
@@ -28,15 +26,9 @@ _FIRST_BACKOFF = 0.5
 _LONGEST_BACKOFF = 8.0
 _LONGEST_HINT = 120.0
 
-# The spread of the pretend network's delay is 20 ms; the rest is for a busy host, where
-# four processes and two servers share the processors.
-GUARD = 0.08
-
 
 async def _post(http: httpx.AsyncClient, tokens: int) -> httpx.Response:
-    messages = [{"role": "user", "content": "How many processes share this quota?"}]
-    body = {"model": MODEL, "messages": messages, "max_tokens": tokens}
-    return await http.post("/chat/completions", json=body)
+    return await http.post(PATH, json=body(MODEL, tokens))
 
 
 class Retrying:
@@ -49,8 +41,8 @@ class Retrying:
         """Make one call, and up to two more when refused."""
         for attempt in range(_RETRIES + 1):
             answer = await _post(self._http, tokens)
-            if answer.status_code != _TOO_MANY:
-                return answer.status_code == _OK
+            if answer.status_code != TOO_MANY:
+                return answer.status_code == OK
             if attempt < _RETRIES:
                 await asyncio.sleep(_pause(answer, attempt))
         return False
@@ -98,7 +90,7 @@ class Paced:
         """Wait for a turn, then call once."""
         await self.limiter.acquire_async(self._key, {"tokens": tokens}, timeout=None)
         answer = await _post(self._http, tokens)
-        return answer.status_code == _OK
+        return answer.status_code == OK
 
 
 Client: TypeAlias = Retrying | Sharing | Paced
