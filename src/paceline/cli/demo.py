@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .options import json_option
+from .table import columns
 
 if TYPE_CHECKING:
     from paceline.demo.rows import Row
@@ -82,8 +83,7 @@ def _name(client: str, processes: int) -> str:
 
 
 def _report(rows: list[Row], processes: int) -> str:
-    table = [_HEAD]
-    table += [
+    cells = [
         (
             _name(row.client, processes),
             f"{row.succeeded:,}",
@@ -94,19 +94,7 @@ def _report(rows: list[Row], processes: int) -> str:
         )
         for row in rows
     ]
-    widths = [max(len(line[i]) for line in table) for i in range(len(_HEAD))]
-    lines = [
-        "  ".join(
-            [line[0].ljust(widths[0])]
-            + [
-                cell.rjust(width)
-                for cell, width in zip(line[1:], widths[1:], strict=True)
-            ]
-        )
-        for line in table
-    ]
-    rule = "-" * len(lines[0])
-    text = "\n".join(["", lines[0], rule, *lines[1:], ""])
+    text = f"\n{columns(_HEAD, cells)}\n"
     return f"{text}\n{_sentences(rows)}\n\n{_NEXT}"
 
 

@@ -7,6 +7,7 @@ import sys
 
 from paceline._errors import (
     ConfigError,
+    CostError,
     PacelineError,
     RateLimitExceeded,
     StoreError,
@@ -18,6 +19,7 @@ INTERRUPTED = 130
 
 _BY_KIND: tuple[tuple[type[PacelineError], int], ...] = (
     (ConfigError, 3),
+    (CostError, 3),
     (StoreError, 4),
     (RateLimitExceeded, 5),
 )
