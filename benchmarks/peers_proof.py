@@ -13,9 +13,9 @@ Speed is one half of a comparison; this is the other. A limit of 100 requests a 
   is *made* to hold up to 100 more; whether the provider forgives that is its matter.
 * ``false_denials``: the share of refusals while the quota is never used up.
 * ``after_cancel_s``: twenty callers wait on 5 a second and are called off; how long the
-  next one waits. What was booked and not given back shows here: up to 1 s is fair.
+  next one waits. What was booked and not given back shows here: up to 0.5 s is fair.
 * ``lost_reply_units``: what a caller pays who asks once while the server's answer is
-  lost on its way. 1 is exact, or an error after one charge; more is charged twice.
+  lost on its way. 1 is exact, or an error after the charge; more is charged twice.
 
 Needs ``pip install -e '.[bench]'``; what is missing is left out.
 """
@@ -187,7 +187,7 @@ def cancel(_begin: float, url: str, name: str) -> float:
         for _ in range(5):
             await turn()
         waiters = [asyncio.ensure_future(turn()) for _ in range(20)]
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.5)
         for waiter in waiters:
             waiter.cancel()
         await asyncio.gather(*waiters, return_exceptions=True)

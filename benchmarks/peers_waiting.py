@@ -33,8 +33,12 @@ def ask(run: Run) -> list[Row]:
     for peer in installed():
         if peer.waiting is not None:
             run.tick(peer.name)
-            sample = measure(run, wait, PROCESSES, RATE, peer.name)
-            rows.append(single(peer.label, sample, peer.kind))
+            try:
+                sample = measure(run, wait, PROCESSES, RATE, peer.name)
+            except RuntimeError as error:  # of a child; the others go on
+                rows.append(single(peer.label, {}, f"{peer.kind}; {error}"))
+            else:
+                rows.append(single(peer.label, sample, peer.kind))
     return rows
 
 

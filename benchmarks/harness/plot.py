@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from .measure import Row, Spread
 
 _BAR, _GAP, _TOP, _EDGE = 18, 8, 48, 16
-_NAMES, _BARS, _VALUES = 300, 420, 90
+_BARS, _VALUES = 420, 90
+# What a letter takes at most, on average.
+_LETTER = 6.6
 _OURS, _OTHERS, _INK, _FAINT = "#1f6f8b", "#b9c4c9", "#222", "#777"
 # From here on a bar that is drawn to scale cannot be seen.
 _DECADES = 30.0
@@ -36,7 +38,8 @@ def bars(rows: Sequence[Row], measure: str, title: str) -> str:
     if not drawn:
         raise ValueError(f"no row has the measure {measure!r}")
     scale, kind = _scale([value for _, value in drawn])
-    width = _NAMES + _BARS + _VALUES + 2 * _EDGE
+    left = _EDGE + round(_LETTER * max(len(name) for name, _ in drawn))
+    width = left + _BARS + _VALUES + _EDGE
     height = _TOP + len(drawn) * (_BAR + _GAP) + _EDGE
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
@@ -49,7 +52,7 @@ def bars(rows: Sequence[Row], measure: str, title: str) -> str:
         _text(_EDGE, 36, f"{measure}{kind}; median and quartiles", ink=_FAINT),
     ]
     for place, (name, value) in enumerate(drawn):
-        parts += _bar(name, value, _TOP + place * (_BAR + _GAP), scale)
+        parts += _bar(name, value, left, _TOP + place * (_BAR + _GAP), scale)
     return "\n".join([*parts, "</svg>", ""])
 
 
@@ -76,8 +79,8 @@ def _scale(values: Sequence[Spread]) -> tuple[_Scale, str]:
     return _Scale(largest, least / 2), ", logarithmic"
 
 
-def _bar(name: str, value: Spread, top: float, scale: _Scale) -> list[str]:
-    left, middle = _EDGE + _NAMES, top + _BAR / 2
+def _bar(name: str, value: Spread, left: float, top: float, scale: _Scale) -> list[str]:
+    middle = top + _BAR / 2
     ink = _OURS if name.startswith("paceline") else _OTHERS
     low, high = left + scale(value.low), left + scale(value.high)
     text = number(value.median)
