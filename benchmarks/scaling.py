@@ -17,7 +17,7 @@ import redis
 from paceline import RateLimiter
 
 from .harness.crew import together
-from .harness.limits import BUCKET, granted
+from .harness.limits import BUCKET, PATIENCE, granted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +64,7 @@ def _crew(run: Run, processes: int, key: str) -> Callable[[], Sample]:
 def _work(begin: float, url: str, key: str, seconds: float) -> int:
     """Ask from *begin* on for so long; return how many asked."""
     client = redis.Redis.from_url(url)
-    with RateLimiter(url, limits=BUCKET) as limiter:
+    with RateLimiter(url, limits=BUCKET, call_timeout=PATIENCE) as limiter:
 
         def call() -> None:
             if key:

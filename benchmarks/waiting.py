@@ -29,6 +29,7 @@ from paceline import RateLimiter, SlidingWindow
 
 from .harness import single
 from .harness.crew import together
+from .harness.limits import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -148,7 +149,7 @@ def exact(begin: float, url: str, callers: int, seconds: float) -> list[Turn]:
 
     async def work() -> list[Turn]:
         limits = SlidingWindow(RATE, 1.0)
-        async with RateLimiter(url, limits=limits) as limiter:
+        async with RateLimiter(url, limits=limits, call_timeout=PATIENCE) as limiter:
             return await keep_waiting(
                 begin,
                 callers,
@@ -165,7 +166,7 @@ def estimated(begin: float, url: str, callers: int, seconds: float) -> list[Turn
     async def work() -> list[Turn]:
         # As many calls a second as with exact costs, when the truth is posted.
         limits = SlidingWindow(RATE * TRUTH, 1.0, unit="tokens")
-        async with RateLimiter(url, limits=limits) as limiter:
+        async with RateLimiter(url, limits=limits, call_timeout=PATIENCE) as limiter:
 
             async def settled(admitted: asyncio.Future[float]) -> None:
                 reserving = limiter.reserve(

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from paceline import Decision
 
 _MUCH = 4_000_000_000
+# Seconds for the store to answer: redis-py's own, which the other limiters have too.
+PATIENCE = 5.0
 
 BUCKET = TokenBucket.per_minute(_MUCH)
 WINDOW = SlidingWindow.per_minute(_MUCH)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from paceline import RateLimiter, SlidingWindow, TokenBucket
 
+from ..limits import PATIENCE
 from .peer import KEY, Peer
 
 if TYPE_CHECKING:
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
 def _peer(name: str, kind: str, made: type[SlidingWindow | TokenBucket]) -> Peer:
     def limiter(url: str, limit: int, per: int) -> RateLimiter:
-        return RateLimiter(url, limits=made(limit, float(per)))
+        limits = made(limit, float(per))
+        return RateLimiter(url, limits=limits, call_timeout=PATIENCE)
 
     def trying(url: str, limit: int, per: int) -> Try:
         ours = limiter(url, limit, per)
