@@ -51,7 +51,7 @@ class Scripted:
         clock = _wire.Clock(nonce=1, day_us=now_us or NOON_US, now_us=now_us)
         requests = [_wire.Request(policy, policy.charges(cost), 0) for cost in costs]
         call = _wire.encode_acquire(_wire.Scope(self.key, ""), requests, clock)
-        return ("EVALSHA", load(call.script).sha, 1, call.key, *call.args)
+        return ("EVALSHA", load(call.script).sha, 1, call.key, *call.argv(None))
 
 
 def prepare(client: Any) -> None:

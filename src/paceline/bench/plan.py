@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
+from paceline._errors import ConfigError
 from paceline._limits import (
     MOST_BUCKET,
     MOST_WINDOW,
     CalendarWindow,
-    Limit,
+    Concurrency,
     SlidingWindow,
+    TokenBucket,
 )
+from paceline._parse import parse_limit
 from paceline.mock.quota import UNITS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+Rate: TypeAlias = SlidingWindow | TokenBucket | CalendarWindow
 
 # What a call costs unless told otherwise.
 _USUAL = {"requests": 1, "tokens": 500}
@@ -48,7 +53,7 @@ class Plan:
 
     store: str
     scope: str
-    limits: tuple[Limit, ...]
+    limits: tuple[Rate, ...]
     cost: Mapping[str, int]
     processes: int
     callers: int
@@ -57,25 +62,45 @@ class Plan:
     guard: float
 
 
-def costs(limits: Sequence[Limit], given: Mapping[str, int]) -> dict[str, int]:
+def rates(texts: Iterable[str]) -> tuple[Rate, ...]:
+    """
+    Read limits.
+
+    Raises:
+        ConfigError: If one cannot be read (P103), or has no rate to be measured (P151).
+    """
+    limits: list[Rate] = []
+    for text in texts:
+        limit = parse_limit(text)
+        if isinstance(limit, Concurrency):
+            raise ConfigError(
+                f'"{text}" has no rate to be measured',
+                code="P151",
+                hint="Measure the rates; calls at a time cost no more than they do.",
+            )
+        limits.append(limit)
+    return tuple(limits)
+
+
+def costs(limits: Sequence[Rate], given: Mapping[str, int]) -> dict[str, int]:
     """Complete a cost: what is not *given* is usual, 500 tokens, or 1 of anything."""
     units = {limit.unit: _USUAL.get(limit.unit, 1) for limit in limits}
     return {**units, **given}
 
 
-def roomy(limit: Limit) -> Limit:
+def roomy(limit: Rate) -> Rate:
     """Return a limit of the same kind and period that will not be reached."""
     if isinstance(limit, SlidingWindow | CalendarWindow):
         return replace(limit, limit=MOST_WINDOW)
     return replace(limit, rate=MOST_BUCKET, burst=MOST_BUCKET)
 
 
-def enforceable(limit: Limit) -> bool:
+def enforceable(limit: Rate) -> bool:
     """Tell whether the pretend server can enforce *limit*."""
     return limit.unit in UNITS and not isinstance(limit, CalendarWindow)
 
 
-def used(limit: Limit, cost: int, moments: Sequence[float], end: float) -> float:
+def used(limit: Rate, cost: int, moments: Sequence[float], end: float) -> float:
     """
     Return how much of what *limit* could grant was used, 0.0 to 1.0.
 

@@ -110,17 +110,21 @@ def command(
     """
     import httpx  # noqa: F401, PLC0415 -- its lack has words before anything starts
 
-    from paceline._parse import parse_limit  # noqa: PLC0415 -- not for help
     from paceline._rules import Rules  # noqa: PLC0415
     from paceline.bench.measure import (  # noqa: PLC0415
         measure_calls,
         measure_decisions,
     )
-    from paceline.bench.plan import Plan, costs, enforceable  # noqa: PLC0415
+    from paceline.bench.plan import (  # noqa: PLC0415
+        Plan,
+        costs,
+        enforceable,
+        rates,
+    )
     from paceline.mock import serve  # noqa: PLC0415
 
     _check(store, processes, tasks, threads, seconds)
-    read = tuple(parse_limit(limit) for limit in limits)
+    read = rates(limits)
     plan = Plan(
         store=store,
         scope=f"bench-{uuid.uuid4().hex[:12]}",
