@@ -1,5 +1,5 @@
 """
-Limits as people write them, read into values and printed back.
+Limits as people write them, read into values.
 
     count [unit] ("/" | "per") [number] period ["burst" count | "calendar" [zone]]
 
@@ -15,6 +15,7 @@ from math import gcd
 from zoneinfo import available_timezones
 
 from ._errors import ConfigError
+from ._format import format_limit
 from ._limits import (
     LONGEST,
     MOST_BUCKET,
@@ -26,7 +27,7 @@ from ._limits import (
     SlidingWindow,
     TokenBucket,
 )
-from ._suggest import LONGEST_TEXT, Refused, closest, mend
+from ._suggest import LONGEST_TEXT, Refused, closest, marked, mend
 
 _HOW = (
     'Write it like "500/min", "30k tokens/min", "1 per 200ms", "500/min burst 50" '
@@ -63,7 +64,6 @@ _PERIODS |= dict.fromkeys(("week", "weeks"), 604_800_000)
 _PERIODS |= dict.fromkeys(("month", "months"), 0)  # of the calendar only
 _CALENDAR: dict[str, Period] = {"d": "day", "day": "day", "days": "day"}
 _CALENDAR |= {"week": "week", "weeks": "week", "month": "month", "months": "month"}
-_PRINTED = {"week": 604_800, "day": 86_400, "h": 3_600, "min": 60, "s": 1}
 
 
 def parse_limit(text: str) -> Limit:
@@ -85,27 +85,14 @@ def parse_limit(text: str) -> Limit:
         refused = error  # answered below, so that no traceback shows this one
     mended = mend(text, refused, _read)
     hint = f'Did you mean "{mended}"?\n  {_HOW}' if mended else _HOW
-    # One mark per character, whatever a terminal would make of a control code.
-    line = "".join(char if char.isprintable() else "\N{MIDDLE DOT}" for char in text)
-    mark = " " * refused.start + "^" * max(1, refused.end - refused.start)
-    message = f"cannot read a limit: {refused.what}\n    {line}\n    {mark}"
-    raise ConfigError(message, code="P103", hint=hint)
-
-
-def format_limit(limit: Limit) -> str:
-    """
-    Print *limit* as :func:`parse_limit` reads it, e.g. ``"30k tokens/min"``.
-
-    A text has no place for a name or for slots, and a few units mean something else
-    in it (``req`` is ``requests``, ``k`` a thousand). Every other limit reads back.
-    """
-    if isinstance(limit, CalendarWindow):
-        zone = "" if limit.tz == "UTC" else f" {limit.tz}"
-        return f"{_amount(limit.limit, limit.unit)}/{limit.period} calendar{zone}"
-    if isinstance(limit, TokenBucket):
-        burst = _short(limit.capacity)
-        return f"{_amount(limit.rate, limit.unit)}{_every(limit.per)} burst {burst}"
-    return f"{_amount(limit.limit, limit.unit)}{_every(limit.per)}"
+    raise ConfigError(
+        f"cannot read a limit: {refused.what}",
+        code="P103",
+        hint=hint,
+        column=refused.start + 1,
+        caret=marked(text, refused.start, refused.end),
+        suggestion=mended or None,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,28 +260,3 @@ def _calendar(scan: _Scan, limit: int, period: Period, unit: str) -> CalendarWin
     near = closest(zone.replace(" ", "_"), known.values())
     before = scan.text[: scan.start]
     raise scan.refuse("no such time zone", *([before + near] if near else []))
-
-
-def _amount(count: int, unit: str) -> str:
-    if count == 1 and unit in ("requests", "tokens"):
-        unit = unit[:-1]
-    return f"{_short(count)} {unit}"
-
-
-def _short(count: int) -> str:
-    for suffix, scale in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
-        if count >= scale:
-            # 1.5k, but 1,234: a short form must not be longer to read.
-            short = count % (scale // 10) == 0
-            return f"{count / scale:.12g}{suffix}" if short else f"{count:,}"
-    return str(count)
-
-
-def _every(per: float) -> str:
-    for word, seconds in _PRINTED.items():
-        many, rest = divmod(per, seconds)
-        if not rest and many:
-            words = f" {word}s" if word in ("day", "week") else word
-            return f"/{word}" if many == 1 else f" per {many:.0f}{words}"
-    millis = round(per * 1_000)
-    return f" per {millis}ms" if millis / 1_000 == per else f" per {per!r}s"

@@ -14,9 +14,10 @@ from functools import lru_cache
 from typing import TypeAlias, TypeVar
 
 from ._errors import ConfigError
+from ._format import format_limit
 from ._key import flaw
 from ._limits import CalendarWindow, Limit, SlidingWindow, TokenBucket
-from ._parse import format_limit, parse_limit
+from ._parse import parse_limit
 from ._policy import Cost, Policy
 from ._suggest import closest, listed, shown
 
@@ -194,7 +195,12 @@ def _limit(where: str, given: str | Limit) -> Limit:
     except ConfigError as error:
         refused = error
     raise ConfigError(
-        f"{where}: {refused.message}", code=refused.code, hint=refused.hint
+        f"{where}: {refused.message}",
+        code=refused.code,
+        hint=refused.hint,
+        column=refused.column,
+        caret=refused.caret,
+        suggestion=refused.suggestion,
     )
 
 
