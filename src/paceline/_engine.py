@@ -20,6 +20,7 @@ from ._limits import SECOND_US
 from ._permit import Permit
 from ._plans import Desk, Plan
 from ._rules import Cost, Policy, Rules
+from ._scopes import Scopes
 from ._wire import Scope
 from .stores._open import open_store
 
@@ -38,13 +39,13 @@ class Engine:
     def __init__(
         self,
         store: object,
-        rules: Rules,
+        rules: Rules | Scopes,
         *,
         guard: float,
         secret: bytes | str | None,
         timeouts: tuple[float, float],
     ) -> None:
-        self.rules: Rules = rules
+        self.rules: Rules | Scopes = rules
         self.guard_us: int = round(seconds("guard", guard, _LONGEST_GUARD) * SECOND_US)
         connect, call = (seconds("a timeout of the store", t, 3600.0) for t in timeouts)
         if not connect or not call:
@@ -59,10 +60,10 @@ class Engine:
 
     def lookup(self, key: Key | str) -> tuple[Scope, Policy]:
         """Return where a key's account is, and the limits that apply to it."""
-        full = as_key(key)
+        full, policy = self.rules.resolve(as_key(key))
         name = f"paceline:1:{{{full.tag(self._secret)}}}"
         scope = Scope(name, full.display or "", self.guard_us)
-        return scope, self.rules.policy(full.model)
+        return scope, policy
 
     def run(self, plan: Plan[T]) -> T:
         """Drive a plan, blocking."""
