@@ -224,6 +224,25 @@ def test_a_secret_of_any_form_is_refused_where_its_name_tells(option, value):
     assert "hunter" not in str(error) + str(vars(error))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[scopes.a]\nkey_env = 'AZURE_OPENAI_API_KEY_OF_PRODUCTION_EU2'\nlimits='5/s'",
+        "limits.'accounts/fireworks/models/llama-v3p1-405b-instruct' = '5/s'",
+        "limits='5/s'\nfamilies.a = ['anthropic.claude-3-5-sonnet-20241022-v2:0']",
+        "limits='5/s'\nstore='redis://risk-1.abc123.use1.cache.amazonaws.com:6379/0'",
+        "limits='5/s'\nstore='unix:///run/redis/redis-server-number-1.sock'",
+        "limits.token = '5/s'\nlimits.api_key = '5/s'",
+        "limits='5/s'\n[scopes.password]",
+    ],
+)
+def test_long_names_are_no_secrets(text):
+    """
+    Variables, models, hosts and paths may be long, and models may have any name.
+    """
+    assert read(parse(text, "paceline.toml")).file == "paceline.toml"
+
+
 def test_a_password_in_the_url_of_the_store_is_refused():
     """
     There is a place for it: a variable.

@@ -11,8 +11,8 @@ import re
 
 _PROVIDERS = r"(?<![A-Za-z0-9])(?:sk-|sk_|gsk_|xai-|AIza|pplx-)[A-Za-z0-9_-]{12,}"
 _KEY = re.compile(_PROVIDERS)
-# No name of a model or a limit is so long without a hyphen, a dot or a blank.
-_LONG = re.compile(r"(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9_+/=]{32,}")
+# No name of a model, a variable or a limit has so many letters and digits in a row.
+_LONG = re.compile(r"(?=[A-Za-z+=]*\d)(?=[\d+=]*[A-Za-z])[A-Za-z0-9+=]{32,}")
 _MIXED = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z])[A-Za-z0-9_+/=.-]{20,}")
 _USER = re.compile(r"(?<=://)[^\s\"']*(?=@)")
 _TELLING = re.compile(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .failure import as_fields, exit_code
 from .options import json_option
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from paceline._config.values import Section
     from paceline._errors import ConfigError
     from paceline._limits import Limit
-
-_WRONG = 3
 
 
 @click.command()
@@ -59,25 +58,13 @@ def command(*, file: str | None, as_json: bool) -> int:
 def _refuse(error: ConfigError, *, as_json: bool) -> int:
     problems = error.problems or (error,)
     if as_json:
-        told = [
-            {
-                "code": each.code,
-                "message": each.message,
-                "hint": each.hint,
-                "file": each.file,
-                "line": each.line,
-                "column": each.column,
-                "caret": each.caret,
-                "suggestion": each.suggestion,
-            }
-            for each in problems
-        ]
+        told = [as_fields(each) for each in problems]
         click.echo(json.dumps({"file": error.file, "ok": False, "problems": told}))
-        return _WRONG
+        return exit_code(error)
     click.echo("\n".join(str(each) for each in problems))
     many = f"{len(problems)} problems" if len(problems) > 1 else "1 problem"
     click.echo(f"{many}. Nothing was loaded.", err=True)
-    return _WRONG
+    return exit_code(error)
 
 
 def _lines(config: Config) -> Iterator[str]:

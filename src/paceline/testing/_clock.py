@@ -80,11 +80,13 @@ class Clock:
     @contextmanager
     def busy(self) -> Iterator[None]:
         """Let no waiter move the clock while the block runs."""
-        self._busy += 1
+        with self._lock:
+            self._busy += 1
         try:
             yield
         finally:
-            self._busy -= 1
+            with self._lock:
+                self._busy -= 1
 
     def turns(self, moment_us: int) -> Iterator[None]:
         """
