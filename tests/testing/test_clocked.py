@@ -103,6 +103,24 @@ def test_a_cancelled_waiter_gives_its_turn_back():
     assert asyncio.run(main()) == pytest.approx(10, abs=0.1)
 
 
+def test_a_clock_that_moves_while_the_store_is_asked_is_allowed_for():
+    """
+    A turn is booked by the time of the question, and comes when that says.
+    """
+    limiter = ClockedLimiter(limits="1 per 10s burst 1")
+
+    async def main():
+        await limiter.acquire_async("x")
+        waiting = asyncio.create_task(limiter.acquire_async("x"))
+        while not limiter.clock._busy:  # noqa: ASYNC110 -- it has no event for that
+            await asyncio.sleep(0)
+        limiter.clock.advance(4)
+        await waiting
+
+    asyncio.run(main())
+    assert limiter.clock.elapsed == pytest.approx(10, abs=0.1)
+
+
 def test_two_limiters_can_share_account_and_clock():
     """
     As two processes do.
