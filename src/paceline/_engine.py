@@ -24,6 +24,7 @@ from ._key import Key, as_key
 from ._limits import SECOND_US
 from ._permit import Permit
 from ._rules import Cost, Policy, Rules
+from ._scopes import Scopes
 from ._suggest import shown
 from ._turns import Wish
 from .stores._open import open_store
@@ -45,13 +46,13 @@ class Engine:
     def __init__(
         self,
         store: object,
-        rules: Rules,
+        rules: Rules | Scopes,
         *,
         guard: float,
         secret: bytes | str | None,
         timeouts: tuple[float, float],
     ) -> None:
-        self.rules: Rules = rules
+        self.rules: Rules | Scopes = rules
         self.guard_us: int = round(seconds("guard", guard, _LONGEST_GUARD) * SECOND_US)
         connect, call = (seconds("a timeout of the store", t, 3600.0) for t in timeouts)
         if not connect or not call:
@@ -67,10 +68,10 @@ class Engine:
 
     def lookup(self, key: Key | str) -> tuple[Scope, Policy]:
         """Return where a key's account is, and the limits that apply to it."""
-        full = as_key(key)
+        full, policy = self.rules.resolve(as_key(key))
         name = f"paceline:1:{{{full.tag(self._secret)}}}"
         scope = Scope(name, full.display or "", self.guard_us)
-        return scope, self.rules.policy(full.model)
+        return scope, policy
 
     def run(self, plan: Plan[T]) -> T:
         """Drive a plan, blocking."""
@@ -109,14 +110,7 @@ class Engine:
                 this one is over (P505).
         """
         scope, policy = self.lookup(key)
-        if policy.leases:
-            raise MisuseError(
-                "try_acquire() gives no permit that could be released, but a limit "
-                "counts concurrent calls",
-                code="P505",
-                hint="Use acquire(key, cost, timeout=0), and settle() or release() the "
-                "permit, or reserve().",
-            )
+        refuse_places(policy)
         return _plans.try_acquire(self._desk, scope, policy, policy.charges(cost))
 
     def _renew(self, scope: Scope, holds: Holds) -> list[int]:
@@ -179,6 +173,23 @@ class Engine:
             self._closed = True
             self.heartbeat.stop()
             await self._store.aclose()
+
+
+def refuse_places(policy: Policy) -> None:
+    """
+    Refuse to take a place of a concurrency limit where nobody could release it.
+
+    Raises:
+        MisuseError: If the policy has such a limit (P505).
+    """
+    if policy.leases:
+        raise MisuseError(
+            "try_acquire() gives no permit that could be released, but a limit "
+            "counts concurrent calls",
+            code="P505",
+            hint="Use acquire(key, cost, timeout=0), and settle() or release() the "
+            "permit, or reserve().",
+        )
 
 
 def wish(timeout: object, priority: object, *, estimate: bool = False) -> Wish:

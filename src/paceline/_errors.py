@@ -103,9 +103,55 @@ class StoreUnavailable(StoreError):  # noqa: N818 -- reads as what it says
 
 
 class ConfigError(PacelineError, ValueError):
-    """Limits, keys, URLs or options that make no sense together or alone."""
+    """
+    Limits, keys, URLs, options or a file that make no sense together or alone.
+
+    Attributes:
+        file: The configuration file that is to blame. None if there is none.
+
+        line: Its line, from 1. None outside of a file.
+
+        column: The character in that line, or in the text of a limit, from 1.
+
+        caret: What is wrong, for people: the line, and a mark below the part that makes
+            no sense. May be empty.
+
+        suggestion: What may have been meant in place of that part, or of the limit.
+
+        problems: If a file has several, an error for each.
+    """
 
     code: str = "P101"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        hint: str = "",
+        file: str | None = None,
+        line: int | None = None,
+        column: int | None = None,
+        caret: str = "",
+        suggestion: str | None = None,
+        problems: tuple[ConfigError, ...] = (),
+    ) -> None:
+        super().__init__(message, code=code, hint=hint)
+        self.file: str | None = file
+        self.line: int | None = line
+        self.column: int | None = column
+        self.caret: str = caret
+        self.suggestion: str | None = suggestion
+        self.problems: tuple[ConfigError, ...] = problems
+
+    def __str__(self) -> str:
+        head = f"[{self.code}] {self.message}"
+        if self.file and self.line:
+            # As compilers do, so that editors find the place.
+            head = f"{self.file}:{self.line}:{self.column or 1}: {head}"
+        parts = [head, self.caret, self.hint and f"  {self.hint}"]
+        parts += [str(problem) for problem in self.problems]
+        return "\n".join(part for part in parts if part)
 
 
 class MisuseError(PacelineError):

@@ -10,8 +10,10 @@ from ._closing import Closing
 from ._decorator import Terms, limit_calls
 from ._engine import Engine, seconds as in_seconds, wish
 from ._errors import ConfigError
+from ._from_config import FromConfig
 from ._reservation import Reservation
 from ._rules import Rules
+from ._scopes import Scopes
 
 if TYPE_CHECKING:
     from ._decision import Decision, LimitStatus
@@ -28,7 +30,7 @@ R = TypeVar("R")
 _TIMEOUT = 60.0
 
 
-class RateLimiter(Closing):
+class RateLimiter(FromConfig, Closing):
     """
     Keeps one account of each quota, for every process that shares a store.
 
@@ -68,7 +70,7 @@ class RateLimiter(Closing):
         self,
         store: object = None,
         *,
-        limits: Limits | None = None,
+        limits: Limits | Rules | Scopes | None = None,
         families: Mapping[str, Iterable[str]] | None = None,
         shared: str | Limit | Iterable[str | Limit] = (),
         guard: float = 0.0,
@@ -82,9 +84,12 @@ class RateLimiter(Closing):
                 code="P101",
                 hint='For example limits=["500 requests/min", "30k tokens/min"].',
             )
+        rules = limits
+        if not isinstance(rules, Rules | Scopes):
+            rules = Rules(rules or (), families=families, shared=shared)
         self._engine = Engine(
             store,
-            Rules(limits or (), families=families, shared=shared),
+            rules,
             guard=guard,
             secret=secret,
             timeouts=(connect_timeout, call_timeout),

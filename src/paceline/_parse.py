@@ -1,5 +1,5 @@
 """
-Limits as people write them, read into values and printed back.
+Limits as people write them, read into values.
 
     count [unit] ("/" | "per") [number] period ["burst" count | "calendar" [zone]]
     count "concurrent"
@@ -30,7 +30,7 @@ from ._limits import (
     SlidingWindow,
     TokenBucket,
 )
-from ._suggest import LONGEST_TEXT, Refused, closest, mend
+from ._suggest import LONGEST_TEXT, Refused, closest, marked, mend
 
 _HOW = (
     'Write it like "500/min", "30k tokens/min", "1 per 200ms", "500/min burst 50", '
@@ -88,11 +88,14 @@ def parse_limit(text: str) -> Limit:
         refused = error  # answered below, so that no traceback shows this one
     mended = mend(text, refused, _read)
     hint = f'Did you mean "{mended}"?\n  {_HOW}' if mended else _HOW
-    # One mark per character, whatever a terminal would make of a control code.
-    line = "".join(char if char.isprintable() else "\N{MIDDLE DOT}" for char in text)
-    mark = " " * refused.start + "^" * max(1, refused.end - refused.start)
-    message = f"cannot read a limit: {refused.what}\n    {line}\n    {mark}"
-    raise ConfigError(message, code="P103", hint=hint)
+    raise ConfigError(
+        f"cannot read a limit: {refused.what}",
+        code="P103",
+        hint=hint,
+        column=refused.start + 1,
+        caret=marked(text, refused.start, refused.end),
+        suggestion=mended or None,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import TypeAlias, TypeVar
 
 from ._errors import ConfigError
 from ._format import format_limit
-from ._key import flaw
+from ._key import Key, flaw
 from ._limits import CalendarWindow, Concurrency, Limit, SlidingWindow, TokenBucket
 from ._parse import parse_limit
 from ._policy import Cost, Policy
@@ -80,6 +80,10 @@ class Rules:
         self._families = _families(families or {})
         # Thread-safe, and forgets the least recently used.
         self._remember = lru_cache(maxsize=_MOST_POLICIES)(self._policy)
+
+    def resolve(self, key: Key) -> tuple[Key, Policy]:
+        """Return the key whose account is charged, and what applies to its model."""
+        return key, self.policy(key.model)
 
     def policy(self, model: str | None) -> Policy:
         """
@@ -197,7 +201,12 @@ def _limit(where: str, given: str | Limit) -> Limit:
     except ConfigError as error:
         refused = error
     raise ConfigError(
-        f"{where}: {refused.message}", code=refused.code, hint=refused.hint
+        f"{where}: {refused.message}",
+        code=refused.code,
+        hint=refused.hint,
+        column=refused.column,
+        caret=refused.caret,
+        suggestion=refused.suggestion,
     )
 
 

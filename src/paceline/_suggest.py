@@ -75,6 +75,23 @@ def shown(name: object) -> str:
     return f'"{clean}"'
 
 
+def marked(line: str, start: int, end: int) -> str:
+    """
+    Show *line* with a mark below its characters from *start* to *end*.
+
+    One column per character: nothing is shown that a terminal would obey.
+    """
+    from unicodedata import east_asian_width  # noqa: PLC0415 -- only errors need it
+
+    clean = "".join(char if char.isprintable() else "\N{MIDDLE DOT}" for char in line)
+    # A wide character takes two columns of a terminal.
+    before, part = (
+        len(some) + sum(east_asian_width(char) in "WF" for char in some)
+        for some in (clean[:start], clean[start:end])
+    )
+    return f"    {clean}\n    {' ' * before}{'^' * max(1, part)}"
+
+
 def listed(names: Iterable[object]) -> str:
     """Put *names* in quotes and in a row, at most 20 of them."""
     quoted = [shown(name) for name in names]

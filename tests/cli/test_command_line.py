@@ -85,6 +85,27 @@ def test_an_error_is_one_json_document_on_stdout_when_asked(failing, capsys):
     assert err == ""
 
 
+def test_the_problems_of_a_file_are_in_the_json(failing, capsys):
+    """
+    Each with its place, whichever command met them.
+    """
+    one = ConfigError("no", code="P123", file="p.toml", line=2, column=3, caret="^")
+    failing(ConfigError("2 problems", code="P120", file="p.toml", problems=(one, one)))
+    assert main(["mock", "--json"]) == 3
+    told = json.loads(capsys.readouterr().out)["error"]
+    assert (told["file"], told["line"], len(told["problems"])) == ("p.toml", None, 2)
+    assert told["problems"][0] == {
+        "code": "P123",
+        "message": "no",
+        "hint": "",
+        "file": "p.toml",
+        "line": 2,
+        "column": 3,
+        "caret": "^",
+        "suggestion": None,
+    }
+
+
 def test_a_defect_keeps_its_traceback(failing, capsys):
     """
     With --json there is a document too, and the traceback goes to stderr.

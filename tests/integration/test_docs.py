@@ -17,7 +17,9 @@ def blocks(name):
     return BLOCK.findall((ROOT / name).read_text("utf-8"))
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/tutorial.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "docs/tutorial.md", "docs/how-to/test-your-code.md"]
+)
 def test_the_examples_run_from_top_to_bottom(name, capsys):
     """
     The blocks of a page run one after the other, on a store in memory.

@@ -7,6 +7,7 @@ from typing import assert_type
 
 from paceline import (
     CalendarWindow,
+    ConfigError,
     Decision,
     Key,
     KeyTemplate,
@@ -17,6 +18,14 @@ from paceline import (
     SlidingWindow,
     TokenBucket,
     current_permit,
+)
+from paceline.testing import (
+    Clock,
+    ClockedLimiter,
+    InstantLimiter,
+    Recorded,
+    RecordingLimiter,
+    RefusingLimiter,
 )
 
 limiter = RateLimiter(
@@ -43,6 +52,28 @@ def verbs() -> None:
     with limiter.reserve(key, {"tokens": 1}) as reservation:
         assert_type(reservation, Reservation)
         reservation.settle({"tokens": 2})
+
+
+def files() -> None:
+    """Limiters from files, and what a file's error has."""
+    assert_type(RateLimiter.from_config(), RateLimiter)
+    assert_type(ClockedLimiter.from_config("p.toml", scope="a"), ClockedLimiter)
+    try:
+        RateLimiter.from_config(store="memory://")
+    except ConfigError as error:
+        assert_type(error.line, int | None)
+        assert_type(error.suggestion, str | None)
+        assert_type(error.problems, tuple[ConfigError, ...])
+
+
+def stand_ins() -> None:
+    """Each passes for a RateLimiter."""
+    clocked = ClockedLimiter(limits="5/min", clock=Clock())
+    assert_type(clocked.clock, Clock)
+    recorder = RecordingLimiter(RefusingLimiter(retry_after=1.0))
+    assert_type(recorder.calls, list[Recorded])
+    some: list[RateLimiter] = [InstantLimiter(), clocked, recorder]
+    assert_type(some[0].acquire("team-a"), Permit)
 
 
 async def twins() -> None:

@@ -12,7 +12,8 @@ from paceline import (
     SlidingWindow,
     TokenBucket,
 )
-from paceline._parse import format_limit, parse_limit
+from paceline._format import format_limit
+from paceline._parse import parse_limit
 from paceline._suggest import closest, listed, shown
 
 # How long an example takes depends on the machine.
@@ -163,7 +164,7 @@ def test_texts_that_are_no_limits(text, part, meant):
     """The caret is under the offending part, and a suggestion is what was meant."""
     error = refusal(text)
     assert error.code == "P103"
-    _, line, mark = error.message.split("\n")
+    line, mark = error.caret.split("\n")
     assert part == line[mark.index("^") : mark.rindex("^") + 1].strip()
     assert meant == suggestion(error)
     assert '"30k tokens/min"' in error.hint
@@ -249,7 +250,7 @@ def test_an_error_has_nothing_behind_it():
 
 def test_a_text_with_control_codes_shows_without_them():
     """An error obeys no control code, and its mark stays in place."""
-    _, line, mark = refusal("5/\x1b[31m\ud800").message.split("\n")
+    line, mark = refusal("5/\x1b[31m\ud800").caret.split("\n")
     assert line == "    5/\u00b7[31m\u00b7"
     assert line.index("\u00b7") == mark.index("^")
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # Their one-line helps stand here, so that listing them loads none.
 COMMANDS = {
     "bench": "Measure what your store and your limits give.",
+    "check": "Check a paceline.toml, and print what it says.",
     "demo": "Watch four processes share one quota: retries, static shares, paceline.",
     "mock": "Run a pretend OpenAI server that really enforces limits.",
 }

@@ -62,6 +62,21 @@ def exit_code(error: PacelineError) -> int:
     return UNEXPECTED
 
 
+def as_fields(error: PacelineError) -> dict[str, object]:
+    """Return an error as JSON has it; one of a file with its place and its problems."""
+    fields: dict[str, object] = {
+        "code": error.code,
+        "message": error.message,
+        "hint": error.hint,
+    }
+    if isinstance(error, ConfigError) and error.file:
+        for name in ("file", "line", "column", "caret", "suggestion"):
+            fields[name] = getattr(error, name)
+        if error.problems:
+            fields["problems"] = [as_fields(each) for each in error.problems]
+    return fields
+
+
 def report(error: PacelineError, *, as_json: bool, code: int | None = None) -> int:
     """
     Tell *error*, and return the exit code.
@@ -77,8 +92,7 @@ def report(error: PacelineError, *, as_json: bool, code: int | None = None) -> i
         code: The exit code. None takes the one for the kind of error.
     """
     if as_json:
-        fields = {"code": error.code, "message": error.message, "hint": error.hint}
-        print(json.dumps({"error": fields}), flush=True)  # noqa: T201 -- the answer
+        print(json.dumps({"error": as_fields(error)}), flush=True)  # noqa: T201 -- the answer
     elif error.code == "P601":
         line = f"[{error.code}] {error.message} {error.hint}"
         print(line, file=sys.stderr)  # noqa: T201 -- the answer

@@ -56,6 +56,20 @@ def open_store(target: object, *, connect_timeout: float, call_timeout: float) -
     raise _unknown(target, scheme)
 
 
+def check_address(target: str) -> None:
+    """
+    Check that a URL can name a store. Nothing is opened, and no extra is needed.
+
+    Raises:
+        ConfigError: If it names none (P106).
+    """
+    scheme, separator, _ = target.partition("://")
+    if scheme == "embedded" and separator:
+        _directory(target)
+    elif scheme != "memory" or not separator:
+        open_store(target, connect_timeout=1.0, call_timeout=1.0)
+
+
 def _directory(target: str) -> str | None:
     parts = urlsplit(target)
     if parts.netloc or parts.query:

@@ -1,0 +1,139 @@
+"""What a file says, checked: values, and the limiter that they make."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from .._errors import ConfigError
+from .._limits import Limit
+from .._rules import Rules
+from .._scopes import ScopeRules, Scopes
+from .._suggest import closest, listed, shown
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """
+    The limits of a scope, or of all keys that are in none.
+
+    Attributes:
+        limits: By the name or pattern of the models.
+
+        families: Models that share one account.
+
+        shared: Limits over all models of a key.
+
+        rules: All of that, ready for use.
+    """
+
+    limits: Mapping[str, tuple[Limit, ...]]
+    families: Mapping[str, tuple[str, ...]]
+    shared: tuple[Limit, ...]
+    rules: Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A scope: the variable of its API key, if it has one, and its limits."""
+
+    key_env: str | None
+    section: Section
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """
+    A file that makes sense.
+
+    Attributes:
+        file: Its path, for people.
+
+        store: A URL without a password. None if another place names the store.
+
+        store_env: The variable that holds the URL.
+
+        secret_env: The variable that holds the secret of the hashes.
+
+        options: Options of a limiter, by name: seconds.
+
+        section: The limits of keys that are in no scope. None if there are none.
+
+        scopes: By name.
+    """
+
+    file: str
+    store: str | None = None
+    store_env: str | None = None
+    secret_env: str | None = None
+    options: Mapping[str, float] = field(default_factory=dict)
+    section: Section | None = None
+    scopes: Mapping[str, Scope] = field(default_factory=dict)
+
+    def variables(self) -> list[str]:
+        """Name the environment variables that the file takes something from."""
+        named = [self.store_env, self.secret_env]
+        named += [scope.key_env for scope in self.scopes.values()]
+        return [name for name in named if name]
+
+    def make(self, limiter: Callable[..., T], scope: str | None, store: object) -> T:
+        """
+        Make a limiter.
+
+        Args:
+            limiter: RateLimiter, or a class like it.
+
+            scope: The only scope that it is to serve; its API key must be at hand.
+
+            store: In place of $PACELINE_STORE and the file's own.
+
+        Raises:
+            ConfigError: If a variable is not set (P126), there is no such scope (P127),
+                or the store cannot be used.
+        """
+        rules = self._scopes(scope)
+        secret = self.secret_env and self._variable("secret_env", self.secret_env)
+        target = store or os.environ.get("PACELINE_STORE") or self._store()
+        return limiter(target, limits=rules, secret=secret, **self.options)
+
+    def _store(self) -> str | None:
+        if self.store_env:
+            return self._variable("store_env", self.store_env)
+        return self.store
+
+    def _variable(self, option: str, name: str) -> str:
+        if value := os.environ.get(name):
+            return value
+        raise ConfigError(
+            f"{option} of {self.file} names ${name}, which is not set",
+            code="P126",
+            hint=f"Set it where this process runs: export {name}=...",
+            file=self.file,
+        )
+
+    def _scopes(self, only: str | None) -> Rules | Scopes:
+        scopes = {
+            name: ScopeRules(scope.section.rules, scope.key_env)
+            for name, scope in self.scopes.items()
+        }
+        others = self.section.rules if self.section else None
+        if only is None:
+            return Scopes(scopes, others, self.file) if scopes else others or Rules(())
+        if only not in scopes:
+            near = closest(only, scopes)
+            known = listed(scopes) if scopes else "no scopes"
+            raise ConfigError(
+                f"the scope {shown(only)} is none of {self.file}, which has {known}",
+                code="P127",
+                hint=f'Did you mean "{near}"?' if near else "Add it there.",
+                file=self.file,
+                suggestion=near,
+            )
+        found = Scopes({only: scopes[only]}, None, self.file)
+        if scopes[only].key_env:
+            found.api_key(only)
+        return found
