@@ -48,8 +48,9 @@ Returns        { 0, now } if a calendar's boundaries are not of the server's day
   remaining    units left now
   reset        us until the limit is as if never used
 
-Writes         KEYS[1], if something was charged or the clock stepped back; it expires
-               when every limit is as if never used, never sooner than before
+Writes         KEYS[1], if something was charged, a turn to ask again was given out, or
+               the clock stepped back; it expires when every limit is as if never used,
+               never sooner than before
 Cost           O(requests * charges * log entries)
 ]]
 

@@ -110,7 +110,7 @@ local function booking_turn(scope, request, act, why)
         return due
     end
     local turn = math.min(math.max(due, field.tail), due + BOOKING_TURNS)
-    field.tail = turn + service
+    field.tail = turn + service + scope.limits[why].grace
     field.dirty = true
     return turn
 end

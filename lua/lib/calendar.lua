@@ -18,7 +18,7 @@ local function calendar_write(section)
     section.body = string.format(
         "%016.0f%016.0f%013.0f%016.0f%013.0f",
         section.start,
-        section.stop,
+        section.finish,
         section.count,
         section.next_stop,
         section.next_count
@@ -29,21 +29,21 @@ function calendar.open(limit, now)
     local section, body = limit.section, limit.section.body
     if body then
         section.start = tonumber(string.sub(body, 1, 16))
-        section.stop = tonumber(string.sub(body, 17, 32))
+        section.finish = tonumber(string.sub(body, 17, 32))
         section.count = tonumber(string.sub(body, 33, 45))
         section.next_stop = tonumber(string.sub(body, 46, 61))
         section.next_count = tonumber(string.sub(body, 62, 74))
     end
     if not body or now >= section.next_stop then
-        section.start, section.stop, section.count = limit.p1, limit.p2, 0
+        section.start, section.finish, section.count = limit.p1, limit.p2, 0
         section.next_stop, section.next_count = limit.p3, 0
     elseif now < section.start then
         -- The clock stepped back over the boundary: what was counted stays counted.
-        section.start, section.stop, section.next_stop = limit.p1, limit.p2, limit.p3
-    elseif now >= section.stop then
-        section.start, section.stop, section.count =
-            section.stop, section.next_stop, section.next_count
-        section.next_stop, section.next_count = math.max(limit.p3, section.stop + 1), 0
+        section.start, section.finish, section.next_stop = limit.p1, limit.p2, limit.p3
+    elseif now >= section.finish then
+        section.start, section.finish, section.count =
+            section.finish, section.next_stop, section.next_count
+        section.next_stop, section.next_count = math.max(limit.p3, section.finish + 1), 0
     end
 end
 
@@ -51,18 +51,18 @@ end
 -- when tomorrow is already booked full.
 function calendar.earliest(limit, from, cost, capacity)
     local section = limit.section
-    if from < section.stop and section.count + cost <= capacity then
+    if from < section.finish and section.count + cost <= capacity then
         return from
     end
     if from < section.next_stop and section.next_count + cost <= capacity then
-        return math.max(from, section.stop)
+        return math.max(from, section.finish)
     end
     return math.max(from, section.next_stop)
 end
 
 -- Bookings reach no further than the next period: the moment when they do, if later.
 function calendar.full(limit, act)
-    return act >= limit.section.next_stop and limit.section.stop or nil
+    return act >= limit.section.next_stop and limit.section.finish or nil
 end
 
 function calendar.settle(limit, _, moment, change)
@@ -70,7 +70,7 @@ function calendar.settle(limit, _, moment, change)
     if moment < section.start or moment >= section.next_stop then
         return
     end
-    if moment < section.stop then
+    if moment < section.finish then
         section.count = math.max(0, section.count + change)
     else
         section.next_count = math.max(0, section.next_count + change)
@@ -92,5 +92,5 @@ function calendar.reset(limit, now)
     if section.next_count > 0 then
         return section.next_stop - now
     end
-    return section.count > 0 and section.stop - now or 0
+    return section.count > 0 and section.finish - now or 0
 end
