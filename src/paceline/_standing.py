@@ -54,6 +54,11 @@ class Standing:
     odometer: int | None = None
     debt: int = 0
 
+    @classmethod
+    def unused(cls, limit: Limit) -> Standing:
+        """Return how a limit stands that nobody has used."""
+        return cls(limit, format_limit(limit), remaining=limit.capacity)
+
     @property
     def fullness(self) -> float:
         """Which part of it is taken, the waiting ones included: 0 to 1."""

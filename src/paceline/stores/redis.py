@@ -136,7 +136,9 @@ class SyncRedis:
         self.lanes = Lanes()
         self.lines = Lines(SyncPlace)
         self.counter = SyncCounter()
-        self._pipes = sync_pipes(source.sync_client())
+        self.where: str = source.where
+        self.client: Any = source.sync_client()
+        self._pipes = sync_pipes(self.client)
 
     def queue(self, key: str) -> threading.Lock:
         """Return the lock that keeps this process's callers of a key in order."""
