@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from paceline._parse import parse_limit
+from paceline.cli import app
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -61,3 +62,25 @@ def test_the_limits_of_the_reference_can_be_parsed():
     assert len(texts) >= 8
     for text in texts:
         assert parse_limit(text).capacity > 0
+
+
+@pytest.mark.parametrize("name", ["doctor", "reset", "status", "top"])
+def test_the_reference_has_every_option_of_a_command(name):
+    """
+    And no other.
+    """
+    page = (ROOT / "docs/reference/command-line.md").read_text("utf-8")
+    section = page.split(f"\n## {name}\n")[1].split("\n## ")[0]
+    documented = set(re.findall(r"^\| `(--[a-z-]+)", section, re.MULTILINE))
+    command = app.group.get_command(None, name)
+    options = {each for p in command.params for each in p.opts if each[0] == "-"}
+    assert options == documented
+
+
+def test_the_reference_lists_every_command():
+    """
+    Each with a line.
+    """
+    page = (ROOT / "docs/reference/command-line.md").read_text("utf-8")
+    listed = set(re.findall(r"^\| `paceline ([a-z]+)`", page, re.MULTILINE))
+    assert listed == set(app.COMMANDS)

@@ -56,7 +56,8 @@ def spent(before: Standing, after: Standing, seconds: float) -> float | None:
     if isinstance(limit, TokenBucket):
         drained = limit.rate * seconds / limit.per * UNIT
         left = max(0.0, before.debt - drained)
-        return max(0.0, after.debt - left) / UNIT
+        # What is worked out from a rate is no more exact than that.
+        return round(max(0.0, after.debt - left) / UNIT, 3)
     if after.odometer is None or before.odometer is None:
         return None
     units = after.odometer - before.odometer
