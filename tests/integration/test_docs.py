@@ -5,7 +5,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from paceline import events
+from paceline._meter import NAMES
 from paceline._parse import parse_limit
 from paceline.cli import app
 
@@ -84,3 +87,23 @@ def test_the_reference_lists_every_command():
     page = (ROOT / "docs/reference/command-line.md").read_text("utf-8")
     listed = set(re.findall(r"^\| `paceline ([a-z]+)`", page, re.MULTILINE))
     assert listed == set(app.COMMANDS)
+
+
+def test_the_page_on_metrics_has_every_instrument_and_event():
+    """
+    Under both names; and its examples run.
+    """
+    page = (ROOT / "docs/how-to/observe.md").read_text("utf-8")
+    for name in NAMES:
+        assert f"| `paceline.{name.name}`" in page
+        assert f"| `paceline_{name.name.replace('.', '_')}" in page
+    leaves = {"Ended", "Event", "EventHandler"}
+    assert set(re.findall(r"^\| `([A-Z]\w+)`", page, re.MULTILINE)) == (
+        set(events.__all__) - leaves
+    )
+    first, second = blocks("docs/how-to/observe.md")
+    exec(
+        first.replace("metrics()", "metrics(CollectorRegistry())"),
+        {"CollectorRegistry": CollectorRegistry},
+    )
+    exec(second, {})
