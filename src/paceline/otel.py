@@ -14,12 +14,12 @@ from ._meter import BUCKETS, NAMES, Meter, Name
 
 try:
     from opentelemetry import metrics as api
-except ModuleNotFoundError as error:
+except ModuleNotFoundError as _error:
     raise ConfigError(
         "paceline.otel needs opentelemetry-api, which is not installed",
         code="P601",
         hint='pip install "paceline[otel]"',
-    ) from error
+    ) from _error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,12 +13,12 @@ from ._meter import BUCKETS, NAMES, UNLABELLED, Meter, Name
 
 try:
     import prometheus_client as client
-except ModuleNotFoundError as error:
+except ModuleNotFoundError as _error:
     raise ConfigError(
         "paceline.prometheus needs prometheus-client, which is not installed",
         code="P601",
         hint='pip install "paceline[prometheus]"',
-    ) from error
+    ) from _error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
