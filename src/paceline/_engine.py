@@ -66,7 +66,7 @@ class Engine:
         )
         self._desk = Desk(Almanac(_nonce))
         self._watch = _watch(on_event)
-        self.heartbeat = Heartbeat(self._renew)
+        self.heartbeat: Heartbeat = Heartbeat(self._renew)
         self._warned = False
         self._closed = False
 

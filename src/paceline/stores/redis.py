@@ -133,9 +133,9 @@ class SyncRedis:
         self._outage = Outage()
         self._queues = [threading.Lock() for _ in range(_QUEUES)]
         self._places = threading.BoundedSemaphore(CONNECTIONS)
-        self.lanes = Lanes()
-        self.lines = Lines(SyncPlace)
-        self.counter = SyncCounter()
+        self.lanes: Lanes = Lanes()
+        self.lines: Lines = Lines(SyncPlace)
+        self.counter: SyncCounter = SyncCounter()
         self.where: str = source.where
         self.client: Any = source.sync_client()
         self._pipes = sync_pipes(self.client)
@@ -190,9 +190,9 @@ class AsyncRedis:
         self._source = source
         self._timeout = timeout
         self._queues = [asyncio.Lock() for _ in range(_QUEUES)]
-        self.lanes = Lanes()
-        self.lines = Lines(AsyncPlace)
-        self.counter = AsyncCounter()
+        self.lanes: Lanes = Lanes()
+        self.lines: Lines = Lines(AsyncPlace)
+        self.counter: AsyncCounter = AsyncCounter()
         self._outage = Outage()
         self._pipes: AsyncPipes | AsyncClient | None = None
         self._opening = asyncio.Lock()
