@@ -3,10 +3,12 @@
 import json
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -262,7 +264,7 @@ def test_top_without_a_terminal_prints_a_table_per_interval(
     monkeypatch.setattr(top, "_sleep", pause)
     code, out, _ = run("top")
     assert code == 130
-    assert out.count("1 scope, 1 accounts") == 2
+    assert out.count("1 scope, 1 account\n") == 2
     assert out.count("9 requests/min") == 2
 
 
@@ -439,3 +441,36 @@ def test_a_store_that_is_not_there_is_exit_code_4(command, free_port, capsys):
     args += ["a", "--yes"] if command == "reset" else []
     assert main([command, *args]) == 4
     assert "[P201]" in capsys.readouterr().err
+
+
+def rules_of_the_page():
+    """Return the rules that the page gives operators, by command."""
+    page = Path(__file__).parents[2] / "docs/how-to/operate.md"
+    rows = re.findall(
+        r"^\| (.*?) \| `(~.*?)` \|$", page.read_text("utf-8"), re.MULTILINE
+    )
+    return {
+        name: rule.replace("\\|", "|")
+        for who, rule in rows
+        for name in re.findall(r"`(\w+)`", who)
+    }
+
+
+@pytest.mark.parametrize("command", ["status", "top", "reset"])
+def test_the_rule_of_the_page_is_enough(clean_server, run, command):
+    """
+    A user who may do that, and nothing else, can use the command.
+    """
+    rule = rules_of_the_page()[command].split()
+    with clean_server.client() as client:
+        client.execute_command("ACL", "SETUSER", "op", "reset", "on", ">s", *rule)
+    url = clean_server.tcp_url.replace("redis://", "redis://op:s@")
+    with limiter(clean_server, "9/min") as ours:
+        ours.acquire("a")
+    args = {"top": ["--once", "--interval", "0.1"], "reset": ["a", "--yes"]}
+    code, out, err = run(command, *args.get(command, []), "--store", url)
+    assert code == 0, err
+    wanted = (
+        "1 account of a forgotten" if command == "reset" else "\na      -      9 req"
+    )
+    assert wanted in out

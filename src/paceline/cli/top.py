@@ -116,8 +116,10 @@ def _print(reader: Reader, interval: float, *, once: bool, as_json: bool) -> Non
 def _title(look: Look, where: str) -> str:
     clock = time.strftime("%H:%M:%S", time.localtime(look.now_us / 1_000_000))
     scopes = len({scope.tag for scope in look.scopes})
+    accounts = len(look.scopes)
     what = "1 scope" if scopes == 1 else f"{scopes} scopes"
-    return f"{where}   {clock}   {what}, {len(look.scopes)} accounts"
+    whose = "1 account" if accounts == 1 else f"{accounts} accounts"
+    return f"{where}   {clock}   {what}, {whose}"
 
 
 def _table(look: Look, found: Rates) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from .patient import Finding
+from ..stores._translate import FAILURES, translate
+from .patient import Finding, unknown
 
 if TYPE_CHECKING:
     from .patient import Patient
@@ -60,9 +61,13 @@ def cluster(patient: Patient) -> Finding:
     enabled = patient.info.get("cluster_enabled")
     if not enabled:
         return Finding("cluster", "ok", "no cluster", values={"enabled": False})
-    state = patient.client.execute_command("CLUSTER", "INFO")
-    told = state if isinstance(state, dict) else {}
-    health = str(told.get("cluster_state", "unknown"))
+    try:
+        told = patient.client.execute_command("CLUSTER INFO")
+    except FAILURES as error:
+        if translate(error, patient.store.where).code != "P204":
+            raise
+        return unknown("cluster", "CLUSTER INFO")
+    health = str(told.get("cluster_state"))
     values: dict[str, object] = {"enabled": True, "state": health}
     if health != "ok":
         remedy = "redis-cli --cluster check HOST:PORT tells which slots have no node."

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Level = Literal["ok", "warn", "fail"]
 
 # Beside what a limiter needs, for all of the doctor's findings.
-OPERATOR_RULE = f"{RULE} +ping +info +scan +config|get"
+OPERATOR_RULE = f"{RULE} +ping +info +scan +config|get +cluster|info"
 GRANT = f"For the doctor: ACL SETUSER name {OPERATOR_RULE}"
 
 
