@@ -124,7 +124,7 @@ class Engine:
             return plan
         return self._watch.decision(plan, scope, policy, charges)
 
-    def cool_down(self, key: Key | str, duration: float) -> Plan[None]:
+    def cooling(self, key: Key | str, duration: float) -> Plan[None]:
         """Plan a cool-down, in seconds."""
         scope, policy = self.lookup(key)
         plan = _plans.cool_down(self._desk, scope, policy, duration)

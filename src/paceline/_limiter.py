@@ -287,4 +287,4 @@ class RateLimiter(FromConfig, Closing):
 
     def _cool_down(self, key: Key | str, seconds: float) -> Plan[None]:
         in_seconds("cool-down", seconds, 31 * 86_400.0)
-        return self._engine.cool_down(key, seconds)
+        return self._engine.cooling(key, seconds)

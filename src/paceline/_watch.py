@@ -66,7 +66,7 @@ class Watch:
         """Follow somebody who waits for a turn."""
         follower = _Follower(self, scope, policy)
         granted = yield from follower.to_its_end(plan)
-        follower.admitted(charges)
+        follower.admitted(charges, granted.waited)
         return granted
 
     def decision(
@@ -80,7 +80,7 @@ class Watch:
         follower = _Follower(self, scope, policy)
         decision = yield from follower.to_its_end(plan)
         if decision:
-            follower.admitted(charges)
+            follower.admitted(charges, None)
         else:
             follower.refused(decision)
         return decision
@@ -183,10 +183,12 @@ class _Follower:
         finally:
             plan.close()
 
-    def admitted(self, charges: Sequence[int]) -> None:
+    def admitted(self, charges: Sequence[int], waited: float | None) -> None:
         """Tell that the call may be made."""
         units = by_unit(self._policy, charges)
-        self._watch.tell(Admitted(*self._who, *self._end(), units))
+        seconds, queued = self._end()
+        waited = seconds if waited is None else waited
+        self._watch.tell(Admitted(*self._who, waited, queued, units))
 
     def refused(self, decision: Decision) -> None:
         """Tell that it may not."""
