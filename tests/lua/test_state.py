@@ -72,6 +72,20 @@ def read(account, name="m:"):
     return field, {section.tag: section for section in field.sections}
 
 
+def compare_around(account):
+    """Compare now, and around the moments at which a limit is as if never used."""
+    now = account.now
+    moments = {now} | {
+        now + round(status.reset_after * SECOND) + tick
+        for status in account.peek()
+        for tick in (-1, 0, 1)
+    }
+    # The clock may step back, too: a look writes nothing.
+    for account.now in sorted(moments | {now - 3 * SECOND}):
+        compare(account)
+    account.now = now
+
+
 def compare(account):
     """What peek says, limit by limit, is what is read; also without the limits."""
     statuses = account.peek()
@@ -103,7 +117,8 @@ def test_python_reads_what_the_scripts_say(clean_server, limits, history):
     """
     client = clean_server.client()
     client.flushall()
-    account = Account(client, limits)
+    # Ten seconds before a day begins, so that some wait for tomorrow.
+    account = Account(client, limits, now=T0 + 16 * 3_600 * SECOND - 10 * SECOND)
     for pause, amounts, wait, then in history:
         account.now += pause
         charges = tuple(
@@ -118,9 +133,48 @@ def test_python_reads_what_the_scripts_say(clean_server, limits, history):
             account.cancel(answer.booking)
         elif answer.booking and then == "settle":
             account.settle(answer.booking, tuple(cost // 2 for cost in charges))
+        compare_around(account)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/London"])
+def test_a_booking_for_tomorrow_is_read_as_such(clean_server, zone):
+    """
+    Before midnight and after it, a day later, and when the clock steps back over it.
+    """
+    day = CalendarWindow(9, "day", zone, unit="credits")
+    account = Account(clean_server.client(), [SlidingWindow(1, 20.0), day])
+    midnight = T0 + 16 * 3_600 * SECOND
+    account.now = midnight - 10 * SECOND
+    assert account.acquire({"credits": 2}).booking
+    assert account.acquire({"credits": 3}, wait=30.0).wait_us == 20 * SECOND
+    field, sections = read(account)
+    told = standing(sections[day.tag], field, account.now)
+    assert (told.used, told.ahead, told.remaining) == (2, 3, 7)
+    next_midnight = midnight + 86_400 * SECOND
+    for moment in (midnight, next_midnight):
+        for account.now in (moment - 1, moment, moment + 1):
+            compare(account)
+    account.now = midnight + 40 * SECOND
+    assert account.acquire({"credits": 1}).booking
+    for back in (0, 41, 90_000):
+        account.now = midnight + (40 - back) * SECOND
         compare(account)
-        account.now += 40_000
-        compare(account)
+
+
+def test_what_leaves_at_a_moment_has_left_at_it(clean_server):
+    """
+    To the microsecond, of windows and of calls at a time, while others stay.
+    """
+    window, places = SlidingWindow(9, 10.0), Concurrency(9, lease=5.0)
+    account = Account(clean_server.client(), [window, places])
+    ends = []
+    for _ in range(3):
+        posts = account.acquire().booking.posts
+        ends += [account.now + window.per_us, posts[1].moment]
+        account.now += SECOND
+    for end in ends:
+        for account.now in (end - 1, end, end + 1):
+            compare(account)
 
 
 def test_who_waits_is_told_apart(clean_server):
