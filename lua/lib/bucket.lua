@@ -106,7 +106,10 @@ local function bucket_rebase(limit, section, now)
     section.ahead = table.concat(entries)
     if section.n == 0 then
         section.before, section.all = section.base, section.base
+    elseif section.before.t < now then
+        section.before = bucket_charge(limit, section.before, now, 0)
     end
+    bucket_write(section)
 end
 
 function bucket.open(limit, now)

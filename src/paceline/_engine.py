@@ -31,7 +31,9 @@ from .stores._open import open_store
 
 if TYPE_CHECKING:
     from ._decision import Decision
+    from ._events import EventHandler
     from ._heartbeat import Holds
+    from ._watch import Watch
     from .stores import Store
 
 T = TypeVar("T")
@@ -51,6 +53,7 @@ class Engine:
         guard: float,
         secret: bytes | str | None,
         timeouts: tuple[float, float],
+        on_event: EventHandler | None = None,
     ) -> None:
         self.rules: Rules | Scopes = rules
         self.guard_us: int = round(seconds("guard", guard, _LONGEST_GUARD) * SECOND_US)
@@ -62,7 +65,8 @@ class Engine:
             store, connect_timeout=connect, call_timeout=call
         )
         self._desk = Desk(Almanac(_nonce))
-        self.heartbeat = Heartbeat(self._renew)
+        self._watch = _watch(on_event)
+        self.heartbeat: Heartbeat = Heartbeat(self._renew)
         self._warned = False
         self._closed = False
 
@@ -99,7 +103,10 @@ class Engine:
         self, scope: Scope, policy: Policy, cost: Cost, wish: Wish
     ) -> Plan[_turns.Granted]:
         charges = policy.charges(cost)
-        return _turns.acquire(self._desk, scope, policy, charges, wish)
+        plan = _turns.acquire(self._desk, scope, policy, charges, wish)
+        if self._watch is None:
+            return plan
+        return self._watch.acquire(plan, scope, policy, charges)
 
     def try_acquire(self, key: Key | str, cost: Cost) -> Plan[Decision]:
         """
@@ -111,16 +118,31 @@ class Engine:
         """
         scope, policy = self.lookup(key)
         refuse_places(policy)
-        return _plans.try_acquire(self._desk, scope, policy, policy.charges(cost))
+        charges = policy.charges(cost)
+        plan = _plans.try_acquire(self._desk, scope, policy, charges)
+        if self._watch is None:
+            return plan
+        return self._watch.decision(plan, scope, policy, charges)
+
+    def cooling(self, key: Key | str, duration: float) -> Plan[None]:
+        """Plan a cool-down, in seconds."""
+        scope, policy = self.lookup(key)
+        plan = _plans.cool_down(self._desk, scope, policy, duration)
+        if self._watch is None:
+            return plan
+        return self._watch.cool_down(plan, scope, policy, duration)
 
     def _renew(self, scope: Scope, holds: Holds) -> list[int]:
         return self.run(_plans.renew(self._desk, scope, holds))
 
     def settle(self, permit: Permit, actual: tuple[int, ...]) -> Plan[None]:
         """Plan the posting of a permit's true cost."""
-        return _plans.settle(
-            self._desk, permit.scope, permit.policy, permit.booking, actual
-        )
+        scope, policy, booking = permit.scope, permit.policy, permit.booking
+        plan = _plans.settle(self._desk, scope, policy, booking, actual)
+        if self._watch is None:
+            return plan
+        booked = tuple(post.units for post in booking.posts)
+        return self._watch.settle(plan, scope, policy, booked, actual)
 
     @property
     def desk(self) -> Desk:
@@ -239,6 +261,20 @@ def seconds(what: str, value: object, most: float = float("inf")) -> float:
             hint = "Give seconds, 0 or more; timeout=None waits as long as it takes."
         raise ConfigError(f"{what} is {shown}", code="P111", hint=hint)
     return float(number)
+
+
+def _watch(handler: EventHandler | None) -> Watch | None:
+    if handler is None:
+        return None
+    if not callable(handler):
+        raise ConfigError(
+            f"on_event is a {type(handler).__name__}",
+            code="P111",
+            hint="Give a callable with one argument: the event.",
+        )
+    from ._watch import Watch  # noqa: PLC0415 -- not everybody's
+
+    return Watch(handler)
 
 
 def _secret(given: object) -> bytes | None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     import os
 
+    from ._events import EventHandler
+
 
 class FromConfig:
     """What can be made from a configuration file."""
@@ -18,6 +20,7 @@ class FromConfig:
         *,
         scope: str | None = None,
         store: object = None,
+        on_event: EventHandler | None = None,
     ) -> Self:
         """
         Make a limiter from ``paceline.toml``, or ``[tool.paceline]`` of pyproject.toml.
@@ -33,6 +36,8 @@ class FromConfig:
 
             store: As of RateLimiter. None takes $PACELINE_STORE, or else the file's.
 
+            on_event: As of RateLimiter.
+
         Raises:
             ConfigError: If there is no file (P121), with all that is wrong with it
                 (P122 to P125, and the codes of limits), or if a variable that it names
@@ -40,4 +45,4 @@ class FromConfig:
         """
         from ._config import load  # noqa: PLC0415 -- few need it; it reads TOML
 
-        return load(path).make(cls, scope, store)
+        return load(path).make(cls, scope, store, on_event)

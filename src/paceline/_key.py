@@ -71,7 +71,7 @@ class Key:
                     hint="To fill it from the arguments of a call, give @limited a "
                     "KeyTemplate in place of a Key.",
                 )
-            if what != "api_key" and _is_secret(value):
+            if what != "api_key" and looks_secret(value):
                 # A scope is stored and shown. The text itself is not repeated here.
                 raise MisuseError(
                     f"a key's {what} looks like an API key, and would be stored",
@@ -232,7 +232,8 @@ def flaw(value: object) -> str:
     return ""
 
 
-def _is_secret(text: str) -> bool:
+def looks_secret(text: str) -> bool:
+    """Tell whether a text begins as the API keys of well-known providers do."""
     return len(text) >= _SECRET_LENGTH and text.startswith(_SECRET_STARTS)
 
 

@@ -18,6 +18,7 @@ from ._scopes import Scopes
 if TYPE_CHECKING:
     from ._decision import Decision, LimitStatus
     from ._effects import Plan
+    from ._events import EventHandler
     from ._key import Key, KeyTemplate
     from ._limits import Limit
     from ._permit import Permit
@@ -61,6 +62,9 @@ class RateLimiter(FromConfig, Closing):
 
         call_timeout: Seconds for the store to answer.
 
+        on_event: Is told what happens (paceline.events), on the caller's own thread or
+            loop: it must not block.
+
     Raises:
         ConfigError: If the limits, the store or an option make no sense (P1xx), or an
             extra is missing (P601).
@@ -77,6 +81,7 @@ class RateLimiter(FromConfig, Closing):
         secret: bytes | str | None = None,
         connect_timeout: float = 0.5,
         call_timeout: float = 0.5,
+        on_event: EventHandler | None = None,
     ) -> None:
         if limits is None and not shared:
             raise ConfigError(
@@ -93,6 +98,7 @@ class RateLimiter(FromConfig, Closing):
             guard=guard,
             secret=secret,
             timeouts=(connect_timeout, call_timeout),
+            on_event=on_event,
         )
 
     def try_acquire(self, key: Key | str, cost: Cost = 1) -> Decision:
@@ -281,5 +287,4 @@ class RateLimiter(FromConfig, Closing):
 
     def _cool_down(self, key: Key | str, seconds: float) -> Plan[None]:
         in_seconds("cool-down", seconds, 31 * 86_400.0)
-        engine = self._engine
-        return _plans.cool_down(engine.desk, *engine.lookup(key), seconds)
+        return self._engine.cooling(key, seconds)

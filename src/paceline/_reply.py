@@ -62,6 +62,8 @@ class Answer:
 
         others: Limits that another process holds to be of another capacity: the limit,
             and what the other takes it for.
+
+        replayed: Whether it was decided before, and its first reply was lost.
     """
 
     decision: Decision
@@ -74,6 +76,7 @@ class Answer:
     now_us: int
     cool_us: int
     others: tuple[tuple[Limit, int], ...] = ()
+    replayed: bool = False
 
 
 def decode_acquire(
@@ -240,6 +243,7 @@ def _answer(
             for limit, place_of in zip(limits, numbers, strict=True)
             if place_of in others
         ),
+        replayed=sent.age > 0,
     )
 
 

@@ -222,10 +222,24 @@ def test_variables_of_store_and_secret_must_be_set(home, monkeypatch):
 
 def test_every_option_of_a_limiter_can_be_written(home):
     """
-    An option that the constructor gains must be one of the file too.
+    An option that the constructor gains must be one of the file too; a secret has
+    another name there, and a handler of events is code.
     """
-    options = set(inspect.signature(RateLimiter).parameters) - {"secret"}
+    apart = {"secret", "on_event"}
+    options = set(inspect.signature(RateLimiter).parameters) - apart
     assert options <= set(OPTIONS)
+
+
+def test_a_handler_of_events_is_given_beside_the_file(home):
+    """
+    It is told of what the file's limits admit.
+    """
+    file = home / "paceline.toml"
+    file.write_text('store = "memory://e"\nlimits = ["9/min"]\n')
+    seen = []
+    with RateLimiter.from_config(file, on_event=seen.append) as limiter:
+        limiter.acquire("a")
+    assert [event.units for event in seen] == [{"requests": 1}]
 
 
 def test_options_arrive(home):

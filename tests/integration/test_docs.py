@@ -5,8 +5,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from paceline import events
+from paceline._meter import NAMES
 from paceline._parse import parse_limit
+from paceline.cli import app
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -61,3 +65,45 @@ def test_the_limits_of_the_reference_can_be_parsed():
     assert len(texts) >= 8
     for text in texts:
         assert parse_limit(text).capacity > 0
+
+
+@pytest.mark.parametrize("name", ["doctor", "reset", "status", "top"])
+def test_the_reference_has_every_option_of_a_command(name):
+    """
+    And no other.
+    """
+    page = (ROOT / "docs/reference/command-line.md").read_text("utf-8")
+    section = page.split(f"\n## {name}\n")[1].split("\n## ")[0]
+    documented = set(re.findall(r"^\| `(--[a-z-]+)", section, re.MULTILINE))
+    command = app.group.get_command(None, name)
+    options = {each for p in command.params for each in p.opts if each[0] == "-"}
+    assert options == documented
+
+
+def test_the_reference_lists_every_command():
+    """
+    Each with a line.
+    """
+    page = (ROOT / "docs/reference/command-line.md").read_text("utf-8")
+    listed = set(re.findall(r"^\| `paceline ([a-z]+)`", page, re.MULTILINE))
+    assert listed == set(app.COMMANDS)
+
+
+def test_the_page_on_metrics_has_every_instrument_and_event():
+    """
+    Under both names; and its examples run.
+    """
+    page = (ROOT / "docs/how-to/observe.md").read_text("utf-8")
+    for name in NAMES:
+        assert f"| `paceline.{name.name}`" in page
+        assert f"| `paceline_{name.name.replace('.', '_')}" in page
+    leaves = {"Ended", "Event", "EventHandler"}
+    assert set(re.findall(r"^\| `([A-Z]\w+)`", page, re.MULTILINE)) == (
+        set(events.__all__) - leaves
+    )
+    first, second = blocks("docs/how-to/observe.md")
+    exec(
+        first.replace("metrics()", "metrics(CollectorRegistry())"),
+        {"CollectorRegistry": CollectorRegistry},
+    )
+    exec(second, {})

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import re
+from pathlib import Path
 
 import pytest
 import redis
@@ -14,6 +16,8 @@ from paceline import (
     StoreError,
     StoreUnavailable,
 )
+from paceline._script import load, names
+from paceline.stores._needs import COMMANDS, RULE
 
 SECRET = "sk-live-51Habcdefghijklmnop"
 
@@ -224,3 +228,35 @@ def test_a_server_that_restarts_is_used_again(clean_server):
         clean_server.client().client_kill_filter(_type="normal", skipme=True)
         assert limiter.try_acquire("b")
     asyncio.run(run())
+
+
+def test_the_rule_for_a_user_is_enough(clean_server):
+    """
+    A user who may do what the documented rule says, and nothing else, can do it all:
+    also what a script does only now and then.
+    """
+    rule = f"resetchannels {RULE}".split()
+    with clean_server.client() as client:
+        client.execute_command("ACL", "SETUSER", "limiter", "on", ">s3", *rule)
+    url = clean_server.tcp_url.replace("redis://", "redis://limiter:s3@")
+    with RateLimiter(url, limits=["5000/min", "9 concurrent"]) as limiter:
+        for _ in range(70):
+            limiter.acquire("a").settle(0)
+        limiter.cool_down("a", 0.01)
+        assert limiter.peek("a")[0].remaining == 5_000
+        limiter.reset("a")
+    called = set()
+    for name in names():
+        called |= set(re.findall(r'redis\.call\("(\w+)"', load(name).source))
+    assert {command.lower() for command in called} == set(COMMANDS) - {
+        "eval",
+        "evalsha",
+    }
+
+
+def test_the_documents_have_the_rule():
+    """
+    Who copies it from the page gets the one that works.
+    """
+    page = Path(__file__).parents[2] / "docs/how-to/many-hosts.md"
+    assert RULE in page.read_text("utf-8")

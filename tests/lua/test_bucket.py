@@ -2,7 +2,7 @@
 
 import pytest
 
-from paceline import TokenBucket
+from paceline import SlidingWindow, TokenBucket
 from scripts import SECOND, T0, Account
 
 STEPS = [  # at seconds, cost, allowed, remaining
@@ -107,3 +107,22 @@ def test_the_guard_holds_what_the_rate_refills_within_it(clean_server):
     account = Account(clean_server.client(), limit, guard_us=50_000)
     burst = sum(account.acquire().decision.allowed for _ in range(40))
     assert burst == 15
+
+
+def test_a_long_life_moves_no_debt(clean_server):
+    """
+    After 46 days, when moments are counted anew, a call that costs nothing of a bucket
+    leaves what is owed as it is, with waiters and without.
+    """
+    day = 86_400 * SECOND
+    slow = TokenBucket(1_000, 31 * 86_400.0, burst=100_000, unit="tokens")
+    account = Account(clean_server.client(), [slow, SlidingWindow(10**9, 60.0)])
+    account.acquire({"tokens": 50_000})
+    for waits in (False, True):
+        account.now += 47 * day
+        if waits:
+            left = account.peek()[0].remaining
+            assert account.acquire({"tokens": left + 1}, wait=3_000.0).booking
+        before = account.peek()[0]
+        assert account.acquire({"tokens": 0}).booking
+        assert account.peek()[0] == before

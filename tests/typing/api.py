@@ -18,7 +18,9 @@ from paceline import (
     SlidingWindow,
     TokenBucket,
     current_permit,
+    events,
 )
+from paceline.otel import metrics
 from paceline.testing import (
     Clock,
     ClockedLimiter,
@@ -38,6 +40,16 @@ limiter = RateLimiter(
     shared=[CalendarWindow(10_000, "day")],
 )
 key = Key(api_key="k", model="gpt-4o")
+
+
+def note(event: events.Event) -> None:
+    """Take a handler of events; its kinds are told apart by isinstance."""
+    if isinstance(event, events.Refused):
+        assert_type(event.retry_after, float)
+
+
+observed = RateLimiter("memory://", limits="9/min", on_event=note)
+measured = RateLimiter("memory://", limits="9/min", on_event=metrics())
 
 
 def verbs() -> None:

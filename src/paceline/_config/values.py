@@ -80,7 +80,13 @@ class Config:
         named += [scope.key_env for scope in self.scopes.values()]
         return [name for name in named if name]
 
-    def make(self, limiter: Callable[..., T], scope: str | None, store: object) -> T:
+    def make(
+        self,
+        limiter: Callable[..., T],
+        scope: str | None,
+        store: object,
+        on_event: object = None,
+    ) -> T:
         """
         Make a limiter.
 
@@ -91,6 +97,8 @@ class Config:
 
             store: In place of $PACELINE_STORE and the file's own.
 
+            on_event: A handler of events: a file cannot name one.
+
         Raises:
             ConfigError: If a variable is not set (P126), there is no such scope (P127),
                 or the store cannot be used.
@@ -98,7 +106,9 @@ class Config:
         rules = self._scopes(scope)
         secret = self.secret_env and self._variable("secret_env", self.secret_env)
         target = store or os.environ.get("PACELINE_STORE") or self._store()
-        return limiter(target, limits=rules, secret=secret, **self.options)
+        return limiter(
+            target, limits=rules, secret=secret, on_event=on_event, **self.options
+        )
 
     def _store(self) -> str | None:
         if self.store_env:

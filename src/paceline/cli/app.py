@@ -22,7 +22,11 @@ COMMANDS = {
     "bench": "Measure what your store and your limits give.",
     "check": "Check a paceline.toml, and print what it says.",
     "demo": "Watch four processes share one quota: retries, static shares, paceline.",
+    "doctor": "Check a store: reach, version, rights, eviction, persistence.",
     "mock": "Run a pretend OpenAI server that really enforces limits.",
+    "reset": "Forget what a key used.",
+    "status": "Show how the accounts stand.",
+    "top": "Watch the accounts.",
 }
 
 

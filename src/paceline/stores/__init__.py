@@ -44,7 +44,17 @@ class AsyncCounter(Protocol):
 
 
 class SyncStore(Protocol):
-    """Calls scripts and blocks until they answer."""
+    """
+    Calls scripts and blocks until they answer.
+
+    Attributes:
+        client: The client underneath, for an operator's questions.
+
+        where: The store's address, for people: no password.
+    """
+
+    client: Any
+    where: str
 
     def call(self, call: Call, asked: float) -> Any:
         """

@@ -66,7 +66,8 @@ class _Place(Generic[E]):
     """
 
     def __init__(self, lines: Lines, scope: str, line: str, event: E) -> None:
-        self.scope, self.line = scope, line
+        self.scope: str = scope
+        self.line: str = line
         self.first = False
         self._lines = lines
         self._event: E = event

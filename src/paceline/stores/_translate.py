@@ -12,6 +12,7 @@ import socket
 from redis import exceptions as client
 
 from .._errors import StoreError, StoreUnavailable
+from ._needs import RULE
 
 FAILURES = (
     client.RedisError,
@@ -46,8 +47,7 @@ def _permission(_: BaseException, where: str) -> StoreError:
     return StoreError(
         f"the user at {where} may not do what a limiter needs",
         code="P204",
-        hint="ACL SETUSER name ~paceline:* +evalsha +eval +time +hmget +hset +hdel "
-        "+pttl +pexpire",
+        hint=f"ACL SETUSER name {RULE}",
     )
 
 

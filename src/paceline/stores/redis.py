@@ -133,10 +133,12 @@ class SyncRedis:
         self._outage = Outage()
         self._queues = [threading.Lock() for _ in range(_QUEUES)]
         self._places = threading.BoundedSemaphore(CONNECTIONS)
-        self.lanes = Lanes()
-        self.lines = Lines(SyncPlace)
-        self.counter = SyncCounter()
-        self._pipes = sync_pipes(source.sync_client())
+        self.lanes: Lanes = Lanes()
+        self.lines: Lines = Lines(SyncPlace)
+        self.counter: SyncCounter = SyncCounter()
+        self.where: str = source.where
+        self.client: Any = source.sync_client()
+        self._pipes = sync_pipes(self.client)
 
     def queue(self, key: str) -> threading.Lock:
         """Return the lock that keeps this process's callers of a key in order."""
@@ -188,9 +190,9 @@ class AsyncRedis:
         self._source = source
         self._timeout = timeout
         self._queues = [asyncio.Lock() for _ in range(_QUEUES)]
-        self.lanes = Lanes()
-        self.lines = Lines(AsyncPlace)
-        self.counter = AsyncCounter()
+        self.lanes: Lanes = Lanes()
+        self.lines: Lines = Lines(AsyncPlace)
+        self.counter: AsyncCounter = AsyncCounter()
         self._outage = Outage()
         self._pipes: AsyncPipes | AsyncClient | None = None
         self._opening = asyncio.Lock()

@@ -17,6 +17,7 @@ from ..stores.memory import MemorySource
 from ._clock import Clock
 
 if TYPE_CHECKING:
+    from .._events import EventHandler
     from .._limits import Limit
     from .._rules import Limits, Rules
     from .._scopes import Scopes
@@ -37,7 +38,7 @@ class ClockedLimiter(RateLimiter):
         store: A ``memory://`` URL, to share an account with another one. Any other
             store is left alone, and this has one for itself.
 
-        limits, families, shared, guard, secret: As of RateLimiter.
+        limits, families, shared, guard, secret, on_event: As of RateLimiter.
 
         connect_timeout, call_timeout: Taken, as a file may have them, and not needed.
 
@@ -58,6 +59,7 @@ class ClockedLimiter(RateLimiter):
         secret: bytes | str | None = None,
         connect_timeout: float = 0.5,
         call_timeout: float = 0.5,
+        on_event: EventHandler | None = None,
         clock: Clock | None = None,
     ) -> None:
         if not isinstance(store, str) or not store.startswith("memory://"):
@@ -75,7 +77,7 @@ class ClockedLimiter(RateLimiter):
         self.clock: Clock = clock or Clock()
         rules = self._engine.rules
         self._engine = _ClockedEngine(
-            self.clock, store, rules, guard=guard, secret=secret
+            self.clock, store, rules, guard=guard, secret=secret, on_event=on_event
         )
 
 
@@ -90,9 +92,16 @@ class _ClockedEngine(Engine):
         *,
         guard: float,
         secret: bytes | str | None,
+        on_event: EventHandler | None,
     ) -> None:
-        timeouts = (10.0, 10.0)
-        super().__init__(store, rules, guard=guard, secret=secret, timeouts=timeouts)
+        super().__init__(
+            store,
+            rules,
+            guard=guard,
+            secret=secret,
+            timeouts=(10.0, 10.0),
+            on_event=on_event,
+        )
         self._desk = Desk(_ClockedAlmanac(self._desk.almanac.nonce, ticker=clock))
         self._clock = clock
         self._memory = MemorySource(store.removeprefix("memory://")).sync_client()

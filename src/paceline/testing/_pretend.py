@@ -19,6 +19,7 @@ from .._scopes import Scopes
 
 if TYPE_CHECKING:
     from .._calls import Post
+    from .._events import EventHandler
     from .._limits import Limit
     from .._rules import Cost, Limits
     from .._turns import Wish
@@ -42,6 +43,7 @@ class _Pretender(RateLimiter):
         secret: bytes | str | None = None,  # noqa: ARG002
         connect_timeout: float = 0.5,  # noqa: ARG002
         call_timeout: float = 0.5,  # noqa: ARG002
+        on_event: EventHandler | None = None,  # noqa: ARG002
     ) -> None:
         rules: Rules | Scopes | None = None
         if isinstance(limits, Rules | Scopes):
@@ -123,6 +125,7 @@ class RefusingLimiter(_Pretender):
         secret: bytes | str | None = None,
         connect_timeout: float = 0.5,
         call_timeout: float = 0.5,
+        on_event: EventHandler | None = None,
         retry_after: float = 60.0,
     ) -> None:
         self._seconds = in_seconds("retry_after", retry_after)
@@ -135,6 +138,7 @@ class RefusingLimiter(_Pretender):
             secret=secret,
             connect_timeout=connect_timeout,
             call_timeout=call_timeout,
+            on_event=on_event,
         )
 
     def _retry_after(self) -> float | None:

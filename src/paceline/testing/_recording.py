@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from .._calls import Booking, Post, Scope
     from .._decision import Decision, LimitStatus
+    from .._events import EventHandler
     from .._limits import Limit
     from .._policy import Policy
     from .._rules import Cost
@@ -70,9 +71,13 @@ class RecordingLimiter(RateLimiter):
         *,
         scope: str | None = None,
         store: object = None,
+        on_event: EventHandler | None = None,
     ) -> Self:
         """Pass on to one that grants what a file knows; else as of RateLimiter."""
-        return cls(InstantLimiter.from_config(path, scope=scope, store=store))
+        inner = InstantLimiter.from_config(
+            path, scope=scope, store=store, on_event=on_event
+        )
+        return cls(inner)
 
     def _note(
         self,

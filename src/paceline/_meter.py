@@ -1,0 +1,162 @@
+"""
+From events to measurements: what ``otel`` and ``prometheus`` have in common.
+
+Labels are bounded: so many scopes and models are told apart, all further ones are
+"other". None is a key, or made from one.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from ._events import (
+    Abandoned,
+    Admitted,
+    CooledDown,
+    Ended,
+    Event,
+    Failed,
+    OutageBegan,
+    OutageEnded,
+    Rebooked,
+    Refused,
+    Replayed,
+    Settled,
+    Waiting,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+OTHER = "other"
+# Seconds; from a scheduler's delay to a minute's window.
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+class Name(NamedTuple):
+    """
+    An instrument.
+
+    Attributes:
+        name: In dots; ``paceline.`` comes before it.
+
+        kind: counter, gauge (goes up and down) or histogram.
+
+        unit: What it counts; "s" are seconds.
+
+        help: For people.
+
+        labels: Beside scope and model.
+    """
+
+    name: str
+    kind: str
+    unit: str
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+TIME = Name(
+    "acquire.time_in_queue", "histogram", "s", "From asking to an answer.", ("result",)
+)
+QUEUED = Name("acquire.queued", "gauge", "", "Callers who wait for their turn.")
+CONSUMED = Name("consumed", "counter", "", "Units booked, and overruns.", ("unit",))
+REFUNDED = Name("refunded", "counter", "", "Units given back.", ("unit",))
+REBOOKED = Name("rebooked", "counter", "", "Turns given back and booked anew.")
+REPLAYED = Name("replayed", "counter", "", "Answers that were lost and fetched again.")
+COOLED = Name("cool_downs", "counter", "", "Cool-downs that this process called.")
+OUTAGES = Name(
+    "store.outages", "counter", "", "Times that the store was found gone.", ("error",)
+)
+DOWN = Name("store.down", "gauge", "", "1 while the store is gone.")
+NAMES = (
+    TIME, QUEUED, CONSUMED, REFUNDED, REBOOKED, REPLAYED, COOLED, OUTAGES, DOWN,
+)  # fmt: skip
+# The store is one, whichever account noticed.
+UNLABELLED = (OUTAGES, DOWN)
+
+_RESULTS: tuple[tuple[type[Ended], str], ...] = (
+    (Admitted, "acquired"),
+    (Refused, "refused"),
+    (Abandoned, "cancelled"),
+    (Failed, "store_error"),
+)
+_COUNTED: tuple[tuple[type[Event], Name], ...] = (
+    (Waiting, QUEUED),
+    (Rebooked, REBOOKED),
+    (Replayed, REPLAYED),
+    (CooledDown, COOLED),
+)
+
+
+class Sink(Protocol):
+    """Where measurements go."""
+
+    def measure(self, name: Name, amount: float, labels: Mapping[str, str]) -> None:
+        """Add to a counter or gauge, or record in a histogram."""
+
+
+class Meter:
+    """
+    Turns events into measurements; an event handler.
+
+    Args:
+        most: How many scopes, and how many models, are told apart.
+    """
+
+    def __init__(self, sink: Sink, most: int) -> None:
+        self._sink = sink
+        self._most = most
+        self._lock = threading.Lock()
+        self._known: tuple[set[str], set[str]] = (set(), set())
+
+    def __call__(self, event: Event, /) -> None:
+        """Measure an event."""
+        for name, amount, labels in _measurements(event):
+            if name not in UNLABELLED:
+                labels["scope"] = self._bounded(0, event.scope)
+                labels["model"] = self._bounded(1, event.model)
+            self._sink.measure(name, amount, labels)
+
+    def _bounded(self, which: int, value: str) -> str:
+        known = self._known[which]
+        if value not in known:
+            with self._lock:
+                if len(known) >= self._most:
+                    return OTHER
+                known.add(value)
+        return value
+
+
+def _measurements(event: Event) -> Iterator[tuple[Name, float, dict[str, str]]]:
+    if isinstance(event, Ended):
+        yield from _ended(event)
+    elif isinstance(event, Settled):
+        yield from _settled(event)
+    elif isinstance(event, OutageBegan):
+        yield OUTAGES, 1, {"error": event.code}
+        yield DOWN, 1, {}
+    elif isinstance(event, OutageEnded):
+        yield DOWN, -1, {}
+    else:
+        for kind, name in _COUNTED:
+            if isinstance(event, kind):
+                yield name, 1, {}
+
+
+def _ended(event: Ended) -> Iterator[tuple[Name, float, dict[str, str]]]:
+    result = next(word for kind, word in _RESULTS if isinstance(event, kind))
+    yield TIME, event.seconds, {"result": result}
+    if event.queued:
+        yield QUEUED, -1, {}
+    if isinstance(event, Admitted):
+        for unit, amount in event.units.items():
+            yield CONSUMED, amount, {"unit": unit}
+
+
+def _settled(event: Settled) -> Iterator[tuple[Name, float, dict[str, str]]]:
+    for unit, used in event.used.items():
+        more = used - event.booked.get(unit, 0)
+        if more:
+            yield (CONSUMED if more > 0 else REFUNDED), abs(more), {"unit": unit}

@@ -1,0 +1,238 @@
+"""
+Tell events from plans: a plan is followed, effect by effect, and left as it is.
+
+Only a limiter with ``on_event=`` has a watch; without one no plan takes this detour.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ._calls import Call
+from ._effects import Ask, Effect, Plan, Sleep, Wait
+from ._errors import RateLimitExceeded, StoreError, StoreUnavailable
+from ._events import (
+    Abandoned,
+    Admitted,
+    CooledDown,
+    Event,
+    EventHandler,
+    Failed,
+    OutageBegan,
+    OutageEnded,
+    Rebooked,
+    Refused,
+    Replayed,
+    Settled,
+    Waiting,
+)
+from ._limits import Concurrency
+from ._reply import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ._calls import Scope
+    from ._decision import Decision
+    from ._policy import Policy
+    from ._turns import Granted
+
+T = TypeVar("T")
+
+_log = logging.getLogger("paceline")
+_REPLAYED = 2  # the first value of a reply that was made before
+_BRIEF = 0.001  # seconds: a shorter pause is no wait
+
+
+class Watch:
+    """Follows the plans of one limiter."""
+
+    def __init__(self, handler: EventHandler) -> None:
+        self._handler = handler
+        self._lock = threading.Lock()
+        self._gone_since: float | None = None
+        self._complained = False
+
+    def acquire(
+        self,
+        plan: Plan[Granted],
+        scope: Scope,
+        policy: Policy,
+        charges: Sequence[int],
+    ) -> Plan[Granted]:
+        """Follow somebody who waits for a turn."""
+        follower = _Follower(self, scope, policy)
+        granted = yield from follower.to_its_end(plan)
+        follower.admitted(charges, granted.waited)
+        return granted
+
+    def decision(
+        self,
+        plan: Plan[Decision],
+        scope: Scope,
+        policy: Policy,
+        charges: Sequence[int],
+    ) -> Plan[Decision]:
+        """Follow somebody who does not wait."""
+        follower = _Follower(self, scope, policy)
+        decision = yield from follower.to_its_end(plan)
+        if decision:
+            follower.admitted(charges, None)
+        else:
+            follower.refused(decision)
+        return decision
+
+    def settle(
+        self,
+        plan: Plan[None],
+        scope: Scope,
+        policy: Policy,
+        booked: Sequence[int],
+        actual: Sequence[int],
+    ) -> Plan[None]:
+        """Follow a settlement; one that changes no unit is no event."""
+        yield from _Follower(self, scope, policy).follow(plan)
+        before, after = by_unit(policy, booked), by_unit(policy, actual)
+        if before != after:
+            self.tell(Settled(scope.display, policy.account, before, after))
+
+    def cool_down(
+        self, plan: Plan[None], scope: Scope, policy: Policy, seconds: float
+    ) -> Plan[None]:
+        """Follow a cool-down."""
+        yield from _Follower(self, scope, policy).follow(plan)
+        self.tell(CooledDown(scope.display, policy.account, seconds))
+
+    def tell(self, event: Event) -> None:
+        """Call the handler."""
+        try:
+            self._handler(event)
+        except Exception:  # noqa: BLE001 -- theirs, whatever it is
+            # Whoever only looks on must not break a call. Once: it may be every call.
+            if not self._complained:
+                self._complained = True
+                _log.exception("on_event= raised; further errors of it are not told")
+
+    def answered(self, scope: Scope, policy: Policy) -> None:
+        """Note that the store answered."""
+        if self._gone_since is None:
+            return
+        with self._lock:
+            since, self._gone_since = self._gone_since, None
+        if since is not None:
+            seconds = time.monotonic() - since
+            self.tell(OutageEnded(scope.display, policy.account, seconds))
+
+    def missed(self, scope: Scope, policy: Policy, error: StoreUnavailable) -> None:
+        """Note that the store is not there."""
+        with self._lock:
+            known = self._gone_since is not None
+            if not known:
+                self._gone_since = time.monotonic()
+        if not known:
+            self.tell(OutageBegan(scope.display, policy.account, error.code))
+
+
+class _Follower:
+    """Sees the effects of one plan, and what came of them."""
+
+    def __init__(self, watch: Watch, scope: Scope, policy: Policy) -> None:
+        self._watch = watch
+        self._scope = scope
+        self._policy = policy
+        self._who = (scope.display, policy.account)
+        self._begun = time.monotonic()
+        self._queued = False
+        self._asked = False  # whether it has asked for a turn
+        self._gave_back = False  # whether it gave one back since
+
+    def to_its_end(self, plan: Plan[T]) -> Plan[T]:
+        """Follow a plan that asks for a turn, and tell how it failed if it does."""
+        try:
+            return (yield from self.follow(plan))
+        except RateLimitExceeded as error:
+            self.refused(error.decision)
+            raise
+        except StoreError as error:
+            self._watch.tell(Failed(*self._who, *self._end(), error.code))
+            raise
+        except BaseException:
+            self._watch.tell(Abandoned(*self._who, *self._end()))
+            raise
+
+    def follow(self, plan: Plan[T]) -> Plan[T]:
+        """Pass effects and replies on, and look at them."""
+        step: Any = plan.send
+        value: Any = None
+        try:
+            while True:
+                effect = step(value)
+                self._before(effect)
+                try:
+                    value, step = (yield effect), plan.send
+                except GeneratorExit:
+                    raise
+                except BaseException as error:  # noqa: BLE001 -- the plan raises it again
+                    value, step = error, plan.throw
+                self._after(effect, value)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]  # the plan's own type
+        finally:
+            plan.close()
+
+    def admitted(self, charges: Sequence[int], waited: float | None) -> None:
+        """Tell that the call may be made."""
+        units = by_unit(self._policy, charges)
+        seconds, queued = self._end()
+        waited = seconds if waited is None else waited
+        self._watch.tell(Admitted(*self._who, waited, queued, units))
+
+    def refused(self, decision: Decision) -> None:
+        """Tell that it may not."""
+        why = (decision.limit, decision.retry_after)
+        self._watch.tell(Refused(*self._who, *self._end(), *why))
+
+    def _end(self) -> tuple[float, bool]:
+        return time.monotonic() - self._begun, self._queued
+
+    def _before(self, effect: Effect) -> None:
+        if isinstance(effect, Sleep | Wait):
+            if not self._queued and effect.seconds > _BRIEF:
+                self._queued = True
+                self._watch.tell(Waiting(*self._who))
+        elif isinstance(effect, Ask):
+            if self._gave_back:
+                self._watch.tell(Rebooked(*self._who))
+            self._asked, self._gave_back = True, False
+        elif isinstance(effect, Call) and effect.script == "settle":
+            # Before it asks, a plan may give back what an older call had charged.
+            self._gave_back = self._asked
+
+    def _after(self, effect: Effect, value: Any) -> None:
+        if not isinstance(effect, Ask | Call) or value is None:
+            return
+        if isinstance(value, StoreUnavailable):
+            self._watch.missed(self._scope, self._policy, value)
+        elif not isinstance(value, BaseException):
+            self._watch.answered(self._scope, self._policy)
+            if _replayed(value):
+                self._watch.tell(Replayed(*self._who))
+
+
+def _replayed(value: Any) -> bool:
+    if isinstance(value, Answer):
+        return value.replayed
+    return isinstance(value, list) and value[:1] == [_REPLAYED]
+
+
+def by_unit(policy: Policy, amounts: Sequence[int]) -> dict[str, int]:
+    """Return amounts per limit as amounts by unit, calls at a time left out."""
+    pairs = zip(policy.limits, amounts, strict=True)
+    return {
+        limit.unit: units
+        for limit, units in pairs
+        if not isinstance(limit, Concurrency)
+    }

@@ -1,0 +1,132 @@
+"""Accounts as tables and as JSON; shared by ``status`` and ``top``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from paceline._standing import Standing
+    from paceline.ops.accounts import Account, Look
+
+Rates = dict[tuple[str, str, str], float]
+
+_KINDS = {"w": "window", "b": "bucket", "d": "calendar", "c": "concurrency"}
+_NONE = "-"
+# From this many seconds on, and how it is said.
+_STEPS = ((86_400, "d"), (3_600, "h"), (60, "min"))
+_BRIEF = 10
+
+HEAD = ("scope", "model", "limit", "used", "free", "waiting", "reset", "cool-down")
+
+
+def rows(look: Look, rates: Rates | None = None) -> list[tuple[str, ...]]:
+    """
+    Return a row per limit; what is the same as above it is left out.
+
+    Args:
+        rates: Units per second; with them the rows have a last column of these.
+    """
+    found = []
+    for scope in look.scopes:
+        who = scope.label
+        for account in scope.accounts:
+            what, cool = _model(account), duration(account.cool_us / 1_000_000)
+            for each in account.standings:
+                row = (who, what, each.text, *_numbers(each), cool)
+                if rates is not None:
+                    rate = rates.get((scope.tag, account.field, each.limit.tag))
+                    row = (*row, _NONE if rate is None else f"{rate:,.3g}/s")
+                found.append(row)
+                who, what, cool = "", "", ""
+    return found
+
+
+def _model(account: Account) -> str:
+    return "(all models)" if account.shared else account.model or _NONE
+
+
+def _numbers(each: Standing) -> tuple[str, ...]:
+    part = each.used / each.limit.capacity
+    return (
+        f"{each.used:,} ({part:.0%})",
+        f"{each.remaining:,}",
+        f"{each.ahead:,}" if each.ahead else _NONE,
+        duration(each.reset_us / 1_000_000),
+    )
+
+
+def duration(seconds: float) -> str:
+    """Write a time as people say it: "1.4 s", "3 min 20 s", "-" for none."""
+    if seconds <= 0:
+        return _NONE
+    if seconds < _BRIEF:
+        return f"{max(seconds, 0.1):.1f} s"
+    whole = round(seconds)
+    for number, (length, word) in enumerate(_STEPS):
+        if whole >= length:
+            rest, below = whole % length, [*_STEPS, (1, "s")][number + 1]
+            part = rest // below[0]
+            more = f" {part} {below[1]}" if part else ""
+            return f"{whole // length} {word}{more}"
+    return f"{whole} s"
+
+
+def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Write lines under a head, the columns from the fourth on to the right."""
+    left = 3
+    columns = list(zip(head, *lines, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if number < left else cell.rjust(width)
+            for number, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in (head, *lines)
+    )
+
+
+def as_json(look: Look, where: str, rates: Rates | None = None) -> dict[str, object]:
+    """Return a look as a document; times are in seconds."""
+    at = datetime.fromtimestamp(look.now_us / 1_000_000, UTC)
+    return {
+        "store": where,
+        "at": at.isoformat(timespec="milliseconds"),
+        "scopes": [
+            {
+                "name": scope.name,
+                "tag": scope.tag,
+                "accounts": [
+                    _account(account, scope.tag, rates) for account in scope.accounts
+                ],
+            }
+            for scope in look.scopes
+        ],
+    }
+
+
+def _account(account: Account, tag: str, rates: Rates | None) -> dict[str, object]:
+    limits = []
+    for each in account.standings:
+        limit: dict[str, object] = {
+            "limit": each.text,
+            "kind": _KINDS[each.limit.tag[0]],
+            "unit": each.limit.unit,
+            "capacity": each.limit.capacity,
+            "used": each.used,
+            "free": each.remaining,
+            "waiting": each.ahead,
+            "reset_after": each.reset_us / 1_000_000,
+        }
+        if rates is not None:
+            limit["per_second"] = rates.get((tag, account.field, each.limit.tag))
+        limits.append(limit)
+    return {
+        "model": account.model,
+        "shared": account.shared,
+        "cool_down": account.cool_us / 1_000_000,
+        "limits": limits,
+        "unknown": list(account.unknown),
+    }

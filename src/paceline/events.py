@@ -1,0 +1,42 @@
+"""What ``RateLimiter(on_event=...)`` is told."""
+
+from __future__ import annotations
+
+from ._events import (
+    Abandoned,
+    Admitted,
+    CooledDown,
+    Ended,
+    Event,
+    EventHandler,
+    Failed,
+    OutageBegan,
+    OutageEnded,
+    Rebooked,
+    Refused,
+    Replayed,
+    Settled,
+    Waiting,
+)
+
+__all__ = [
+    "Abandoned",
+    "Admitted",
+    "CooledDown",
+    "Ended",
+    "Event",
+    "EventHandler",
+    "Failed",
+    "OutageBegan",
+    "OutageEnded",
+    "Rebooked",
+    "Refused",
+    "Replayed",
+    "Settled",
+    "Waiting",
+]
+
+# Reprs and docs name the public path, not the private module.
+for _name in __all__:
+    globals()[_name].__module__ = __name__
+del _name

@@ -1,0 +1,1 @@
+"""What the operator's commands do; ``paceline.cli`` gives it words and tables."""

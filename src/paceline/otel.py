@@ -1,0 +1,83 @@
+"""
+Metrics for OpenTelemetry: ``RateLimiter(..., on_event=metrics())``.
+
+Needs ``pip install "paceline[otel]"``. There is no semantic convention for rate limits;
+the names follow those of ASP.NET Core's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ._errors import ConfigError
+from ._meter import BUCKETS, NAMES, Meter, Name
+
+try:
+    from opentelemetry import metrics as api
+except ModuleNotFoundError as _error:
+    raise ConfigError(
+        "paceline.otel needs opentelemetry-api, which is not installed",
+        code="P601",
+        hint='pip install "paceline[otel]"',
+    ) from _error
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from opentelemetry.metrics import Counter, Histogram, UpDownCounter
+
+    from ._events import EventHandler
+
+__all__ = ["metrics"]
+
+_ATTRIBUTES = {"model": "gen_ai.request.model"}
+
+
+def metrics(
+    provider: api.MeterProvider | None = None, *, most_labels: int = 100
+) -> EventHandler:
+    """
+    Return a handler of events that measures them.
+
+    ``paceline.acquire.time_in_queue`` (s, by result), ``paceline.acquire.queued``,
+    ``paceline.consumed`` and ``paceline.refunded`` (by unit), ``paceline.rebooked``,
+    ``paceline.replayed``, ``paceline.cool_downs``, ``paceline.store.outages`` (by
+    error) and ``paceline.store.down``.
+
+    Args:
+        provider: None takes the global one.
+
+        most_labels: How many scopes, and how many models, are told apart; all further
+            ones are "other".
+
+    Raises:
+        ConfigError: If opentelemetry-api is not installed (P601).
+    """
+    return Meter(_Instruments(provider or api.get_meter_provider()), most_labels)
+
+
+class _Instruments:
+    def __init__(self, provider: api.MeterProvider) -> None:
+        meter = provider.get_meter("paceline")
+        self._by_name: dict[Name, Counter | Histogram | UpDownCounter] = {}
+        for name in NAMES:
+            about = (f"paceline.{name.name}", name.unit, name.help)
+            if name.kind == "counter":
+                self._by_name[name] = meter.create_counter(*about)
+            elif name.kind == "gauge":
+                self._by_name[name] = meter.create_up_down_counter(*about)
+            else:
+                self._by_name[name] = meter.create_histogram(
+                    *about, explicit_bucket_boundaries_advisory=BUCKETS
+                )
+
+    def measure(self, name: Name, amount: float, labels: Mapping[str, str]) -> None:
+        attributes = {
+            _ATTRIBUTES.get(label, f"paceline.{label}"): value
+            for label, value in labels.items()
+        }
+        instrument = self._by_name[name]
+        if isinstance(instrument, api.Histogram):
+            instrument.record(amount, attributes)
+        else:
+            instrument.add(amount, attributes)

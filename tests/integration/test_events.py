@@ -1,0 +1,243 @@
+"""Events and metrics of a limiter at work, on every store."""
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from prometheus_client import CollectorRegistry, generate_latest
+
+from paceline import ConfigError, Key, RateLimiter, RateLimitExceeded, events
+from paceline._meter import NAMES, UNLABELLED, Meter
+from paceline.otel import metrics as otel_metrics
+from paceline.prometheus import metrics as prometheus_metrics
+
+API_KEY = "sk-live-51Habcdefghijklmnop"
+
+
+def kinds(seen):
+    return [type(event).__name__ for event in seen]
+
+
+def test_the_life_of_calls_is_told(store_url):
+    """
+    Sync verbs: admitted, settled, waited, refused, cooled down.
+    """
+    seen = []
+    limits = ["2 per 200ms", "1k tokens/min"]
+    with RateLimiter(store_url, limits=limits, on_event=seen.append) as limiter:
+        limiter.acquire("a", {"tokens": 100}).settle({"tokens": 60})
+        assert limiter.try_acquire("a", {"tokens": 1})
+        assert not limiter.try_acquire("a", {"tokens": 1})
+        limiter.acquire("a", {"tokens": 1})
+        with pytest.raises(RateLimitExceeded):
+            limiter.acquire("a", {"requests": 2, "tokens": 1}, timeout=0)
+        limiter.cool_down("a", 0.5)
+    # On a busy machine a sleeper may wake late, and book its turn anew.
+    seen = [event for event in seen if not isinstance(event, events.Rebooked)]
+    assert kinds(seen) == [
+        "Admitted", "Settled", "Admitted", "Refused", "Waiting", "Admitted", "Refused",
+        "CooledDown",
+    ]  # fmt: skip
+    assert seen[0].units == {"requests": 1, "tokens": 100}
+    assert seen[1].used == {"requests": 1, "tokens": 60}
+    assert seen[3].limit == "requests/200ms"
+    assert seen[5].queued
+    assert 0 < seen[5].seconds < 5
+    assert seen[-1].seconds == 0.5
+
+
+def test_async_verbs_tell_the_same(store_url):
+    """
+    A cancelled waiter, too.
+    """
+    seen = []
+
+    async def run():
+        waits = asyncio.Event()
+
+        def note(event):
+            seen.append(event)
+            if isinstance(event, events.Waiting):
+                waits.set()
+
+        limits = ["2/min", "2 concurrent"]
+        async with RateLimiter(store_url, limits=limits, on_event=note) as limiter:
+            permit = await limiter.acquire_async("a", 2)
+            task = asyncio.create_task(limiter.acquire_async("a", 1, timeout=90))
+            await waits.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await permit.cancel_async()
+
+    asyncio.run(run())
+    assert kinds(seen) == ["Admitted", "Waiting", "Abandoned", "Settled"]
+    assert seen[-1].used == {"requests": 0}
+
+
+def test_an_outage_is_told(clean_server):
+    """
+    It begins with the first call that meets it and ends with the first that does not.
+    """
+    seen = []
+    with RateLimiter(clean_server.url, limits="9/min", on_event=seen.append) as limiter:
+        limiter.acquire("a")
+        clean_server.kill()
+        for _ in range(2):
+            with pytest.raises(Exception, match="P201"):
+                limiter.acquire("a")
+        clean_server.start()
+        limiter.acquire("a")
+    assert kinds(seen) == [
+        "Admitted", "OutageBegan", "Failed", "Failed", "OutageEnded", "Admitted",
+    ]  # fmt: skip
+    assert {seen[1].code, seen[2].code, seen[3].code} == {"P201"}
+
+
+def test_nothing_is_watched_unless_asked_for():
+    """
+    Without on_event= the module that follows plans is not even imported.
+    """
+    code = (
+        "import sys; from paceline import RateLimiter\n"
+        "RateLimiter('memory://x', limits='9/min').acquire('a')\n"
+        "print('paceline._watch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
+
+
+def test_a_handler_is_called_with_one_argument():
+    """
+    Anything else is a slip.
+    """
+    with pytest.raises(ConfigError, match="on_event is a str"):
+        RateLimiter("memory://x", limits="9/min", on_event="log")
+
+
+def work(store_url, handler):
+    """Admit, settle both ways, refuse; the key has no name."""
+    limits = ["9/min", "1k tokens/min"]
+    key = Key(api_key=API_KEY, model="gpt-4o")
+    with RateLimiter(store_url, limits=limits, on_event=handler) as limiter:
+        limiter.acquire(key, {"tokens": 100}).settle({"tokens": 60})
+        limiter.acquire(key, {"tokens": 10}).settle({"tokens": 35})
+        limiter.try_acquire(key, {"requests": 9, "tokens": 1})
+        limiter.cool_down("team-a", 0.01)
+
+
+def test_prometheus_has_the_numbers(store_url):
+    """
+    Consumed less refunded is what was used; no label is a key.
+    """
+    registry = CollectorRegistry()
+    work(store_url, prometheus_metrics(registry))
+
+    def value(name, **labels):
+        return registry.get_sample_value(f"paceline_{name}", labels)
+
+    who = {"scope": "", "model": "gpt-4o"}
+    assert value("consumed_total", unit="tokens", **who) == 135
+    assert value("refunded_total", unit="tokens", **who) == 40
+    assert value("consumed_total", unit="requests", **who) == 2
+    time = "acquire_time_in_queue_seconds_count"
+    assert value(time, result="acquired", **who) == 2
+    assert value(time, result="refused", **who) == 1
+    assert value("cool_downs_total", scope="team-a", model="") == 1
+    assert value("store_down") == 0
+    assert API_KEY[8:] not in generate_latest(registry).decode()
+
+
+def test_opentelemetry_has_the_numbers(store_url):
+    """
+    The same, with the names of its conventions.
+    """
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader])
+    work(store_url, otel_metrics(provider))
+    data = reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics
+    provider.shutdown()
+    points = {
+        (metric.name, *sorted(point.attributes.items())): point
+        for metric in data
+        for point in metric.data.data_points
+    }
+    who = (("gen_ai.request.model", "gpt-4o"), ("paceline.scope", ""))
+    tokens = sorted([*who, ("paceline.unit", "tokens")])
+    assert points["paceline.consumed", *tokens].value == 135
+    assert points["paceline.refunded", *tokens].value == 40
+    times = sorted([*who, ("paceline.result", "acquired")])
+    assert points["paceline.acquire.time_in_queue", *times].count == 2
+
+
+def test_labels_are_bounded():
+    """
+    Scopes and models may come from users; what is beyond the bound is "other".
+    """
+    seen = []
+
+    class Sink:
+        def measure(self, *measured):
+            labels = measured[-1]
+            seen.append((labels["scope"], labels["model"]))
+
+    meter = Meter(Sink(), 2)
+    for scope in ("a", "b", "c", "a", "d"):
+        meter(events.Rebooked(scope, "m"))
+    assert seen == [("a", "m"), ("b", "m"), ("other", "m"), ("a", "m"), ("other", "m")]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        events.Waiting("a", "m"),
+        events.Admitted("a", "m", 0.1, queued=True, units={"requests": 1}),
+        events.Refused("a", "m", 0.1, queued=False, limit="rpm", retry_after=1.0),
+        events.Abandoned("a", "m", 0.1, queued=True),
+        events.Failed("a", "m", 0.1, queued=True, code="P201"),
+        events.Rebooked("a", "m"),
+        events.Replayed("a", "m"),
+        events.Settled("a", "m", {"requests": 1}, {"requests": 0}),
+        events.CooledDown("a", "m", 1.0),
+        events.OutageBegan("a", "m", "P201"),
+        events.OutageEnded("a", "m", 1.0),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_every_event_is_measured_with_the_labels_of_its_instrument(event):
+    """
+    By both adapters: a label too few or too many is an error of Prometheus'.
+    """
+    measured = []
+
+    class Sink:
+        def measure(self, name, _, labels):
+            measured.append(name)
+            who = () if name in UNLABELLED else ("scope", "model")
+            assert sorted(labels) == sorted((*who, *name.labels))
+
+    Meter(Sink(), 9)(event)
+    assert measured
+    assert set(measured) <= set(NAMES)
+    prometheus_metrics(CollectorRegistry())(event)
+
+
+@pytest.mark.parametrize(
+    ("module", "needs"),
+    [("otel", "opentelemetry"), ("prometheus", "prometheus_client")],
+)
+def test_a_missing_extra_has_the_cure(module, needs):
+    """
+    On import, with the command.
+    """
+    code = f"import sys; sys.modules[{needs!r}] = None; import paceline.{module}"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert f'pip install "paceline[{module}]"' in done.stderr
