@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
 # Their one-line helps stand here, so that listing them loads none.
 COMMANDS = {
+    "batch": "Send a file of requests, in OpenAI's Batch format, through the limiter.",
     "bench": "Measure what your store and your limits give.",
     "check": "Check a paceline.toml, and print what it says.",
     "demo": "Watch four processes share one quota: retries, static shares, paceline.",
     "mock": "Run a pretend OpenAI server that really enforces limits.",
+    "plan": "Say how long a batch will take and which limit decides, before sending.",
 }
 
 
