@@ -6,8 +6,10 @@ import time
 
 import pytest
 
+import rig
 from paceline import ConfigError, Key, RateLimiter, RateLimitExceeded, StoreUnavailable
 from paceline.batch import run_batch
+from paceline.batch._send import Sender
 from rig_batch import CHAT, KEY, LIMITS, answered, read, row, rows, write
 
 ONCE = dict.fromkeys([f"r{i}" for i in range(30)], 1)
@@ -227,6 +229,82 @@ def test_a_store_that_is_not_there_is_told_before_anything_is_sent(batch, free_p
     assert batch.sent() == 0
 
 
+@pytest.fixture
+def stopping(monkeypatch):
+    """Stop a run while its first request is under way; return the bodies sent."""
+    stop, sent = asyncio.Event(), []
+    real = Sender.send
+
+    async def send(sender, url, body):
+        sent.append(body)
+        stop.set()
+        await asyncio.sleep(0.05)  # the run hears of the stop meanwhile
+        return await real(sender, url, body)
+
+    monkeypatch.setattr(Sender, "send", send)
+    return stop, sent
+
+
+def test_a_stopped_run_waits_for_what_was_sent(batch, stopping):
+    """
+    It is paid for, so its answer is kept; nothing that comes after it is sent.
+    """
+    stop, sent = stopping
+    summary = batch.run(rows(8), tasks=1, stop=stop)
+    assert (summary.done, summary.not_sent, summary.stopped) == (1, 7, "interrupted")
+    assert len(sent) == batch.sent() == len(answered(batch.output)) == 1
+
+
+def test_a_stopped_run_does_not_wait_to_try_again(batch, stopping):
+    """
+    What was under way is refused, for six minutes: the row is left to the next run.
+    """
+    batch.mock.fail("rate_limit_tokens wait=6m0s")
+    stop, sent = stopping
+    summary = batch.run(rows(8), tasks=1, stop=stop)
+    assert (summary.failed, summary.not_sent) == (0, 8)
+    assert summary.seconds < 60
+    assert len(sent) == 1
+
+
+def test_a_run_that_is_stopped_before_it_begins_sends_nothing(batch):
+    """
+    As with Ctrl-C while the rows are being checked.
+    """
+    stop = asyncio.Event()
+    stop.set()
+    summary = batch.run(rows(8), stop=stop)
+    assert (summary.done, summary.not_sent, summary.stopped) == (0, 8, "interrupted")
+    assert batch.sent() == 0
+
+
+def test_a_store_that_comes_back_does_not_end_the_run(batch, tmp_path, monkeypatch):
+    """
+    Restarted under way, it is waited for: every row is answered, none is lost.
+    """
+    monkeypatch.setattr("paceline.batch._work._STORE_PAUSE", 0.05)
+    (_, binary), *_ = rig.servers()
+    (tmp_path / "store").mkdir()
+    server = rig.Server(binary, tmp_path / "store").start()
+    batch.store = server.url
+    seen = []
+
+    def look(progress):
+        seen.append(progress)
+        if len(seen) == 1:
+            server.kill()
+        elif len(seen) == 2:
+            server.start()
+
+    try:
+        summary = batch.run(rows(30), limits=("1k/s",), progress=look)
+    finally:
+        server.kill()
+    assert summary.complete
+    assert seen[1].done < 30
+    assert answered(batch.output) == ONCE
+
+
 def test_a_stopped_run_gives_up_what_waits(batch):
     """
     What was sent is paid for; what waits for its turn gives its booking back.
@@ -246,6 +324,9 @@ def test_a_stopped_run_gives_up_what_waits(batch):
     assert summary.stopped == "interrupted"
     assert (summary.done, summary.failed, summary.not_sent) == (4, 0, 4)
     assert len(answered(batch.output)) == 4
+    with RateLimiter(batch.store, limits=("4/h burst 5",)) as limiter:
+        (status,) = limiter.peek(Key(KEY, "gpt-4o"))
+    assert status.remaining == 1
 
 
 def test_a_cancelled_run_ends_at_once_and_keeps_what_it_has(batch):

@@ -18,6 +18,8 @@ from math import isfinite
 
 URLS = ("/v1/chat/completions", "/v1/responses", "/v1/embeddings")
 
+# More in one call is a mistake of somebody's.
+_MOST_TOKENS = 1_000_000_000
 _TOO_MANY = 429
 _OVERLOADED = (503, 529)
 _UNAUTHORIZED = 401
@@ -234,5 +236,6 @@ def _first(used: Mapping[str, object], *names: str) -> int:
 
 
 def _count(value: object) -> int | None:
-    whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-    return value if whole and isinstance(value, int) else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value <= _MOST_TOKENS else None

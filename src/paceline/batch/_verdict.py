@@ -133,10 +133,10 @@ def judge(
     pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** (attempt - 1))
     pause *= 1 - chance / 2
     again = attempt <= retries
+    kind: Literal["retry", "failed"] = "retry" if again else "failed"
     if isinstance(came, Lost):
         error = {"code": came.code, "message": came.message}
         spent = {} if came.sent else dict.fromkeys(cost, 0)
-        kind: Literal["retry", "failed"] = "retry" if again else "failed"
         return Verdict(kind, spent, error=error, pause=pause)
     if came.status in _OK:
         return _answered(came, cost, refund, pause, again=again)
@@ -150,14 +150,14 @@ def judge(
     admitted = came.status >= 500 and not refusal.limited and refund == "never"  # noqa: PLR2004
     spent = {} if admitted else {unit: 0 for unit in cost if unit != "requests"}
     response = _response(came)
-    if refusal.final or not again:
+    if refusal.final:
         return Verdict("failed", spent, response, error, stops=refusal.stops)
     wait = refusal.wait or 0.0
     if not refusal.limited:
-        return Verdict("retry", spent, response, error, max(wait, pause))
+        return Verdict(kind, spent, response, error, max(wait, pause))
     cool_down = min(wait or pause, _LONGEST_COOL_DOWN)
     pause = cool_down + chance * min(_MOST_SPREAD, _SPREAD * cool_down)
-    return Verdict("retry", spent, response, error, pause, cool_down)
+    return Verdict(kind, spent, response, error, pause, cool_down)
 
 
 def _answered(

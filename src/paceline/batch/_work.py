@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ._rows import Row
     from ._send import Sender
 
+INTERRUPTED = "interrupted"
 _TICK = 0.5
 _TICKS_PER_LOOK = 2
 # Seconds for which a store that was there may be away.
@@ -99,6 +100,8 @@ class Work:
             PacelineError: If no turn came in time, the store is gone, or a file cannot
                 be written.
         """
+        if stop.is_set():
+            self.stop(INTERRUPTED)
         for model, share in shares.items():
             for _ in range(share):
                 self._workers.add(asyncio.create_task(self._work(model)))
@@ -164,6 +167,8 @@ class Work:
             if verdict.kind == "failed":
                 self._failed(row, verdict)
                 return
+            if self.stopped:
+                return  # told while this row was under way
             await asyncio.sleep(verdict.pause)
 
     async def _attempt(self, row: Row, attempt: int) -> Verdict:
@@ -252,7 +257,7 @@ class Work:
 
     async def _obey(self, stop: asyncio.Event) -> None:
         await stop.wait()
-        self.stop("interrupted")
+        self.stop(INTERRUPTED)
 
     async def _tell(self, progress: Callable[[Progress], None]) -> None:
         tick = 0
