@@ -11,6 +11,7 @@ import time
 import pytest
 
 import rig
+from paceline import Key, RateLimiter
 from paceline.mock import serve
 from rig_batch import KEY, answered, read, row, rows, write
 
@@ -255,3 +256,26 @@ def _read(terminal):
         return os.read(terminal, 65_536)
     except OSError:
         return b""  # the other end is closed
+
+
+def test_limits_store_and_key_may_stand_in_a_file(command, provider, store, tmp_path):
+    """
+    --scope picks one; its key is sent, and its account is charged.
+    """
+    config = tmp_path / "paceline.toml"
+    config.write_text(
+        f'store = "{store}"\n[scopes.team-a]\nkey_env = "KEY_OF_A"\n'
+        'limits = ["1k/day"]\n',
+        "utf-8",
+    )
+    write(command.source, rows(5))
+    key = command.environment.pop("OPENAI_API_KEY")
+    command.environment["KEY_OF_A"] = key
+    keep = {f"--limits={PACE}/s", "--limits=10M tokens/min", "--store", store}
+    command.words = [word for word in command.words if word not in keep]
+    code, out, _ = command.run("--config", str(config), "--scope=team-a", "--json")
+    assert (code, json.loads(out)["done"]) == (0, 5)
+    with RateLimiter(store, limits=["1k/day"]) as limiter:
+        assert limiter.peek(Key(key, "gpt-4o"))[0].remaining == 995
+    code, out, _ = command.run("--config", str(config), "--limits=1/s", "--json")
+    assert (code, json.loads(out)["error"]["code"]) == (2, "P510")

@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from paceline import RateLimiter
+from paceline import Key, RateLimiter
 from paceline.cli import main
 from rig_batch import row, rows, write
 
@@ -78,8 +78,6 @@ def test_with_a_store_it_begins_with_what_is_left(plan):
     code, out, _ = plan(rows(60), *options)
     assert json.loads(out)["models"][0]["bottleneck"] is None
     with RateLimiter(store, limits=["100/h"]) as limiter:
-        from paceline import Key
-
         limiter.acquire(Key(scope=scope, model="gpt-4o"), 50)
         code, out, _ = plan(rows(60), *options)
     assert code == 0
@@ -132,3 +130,20 @@ def test_no_row_at_all_takes_no_time(plan):
     """
     code, out, _ = plan([], "--limits=5/min")
     assert (code, out) == (0, "0 rows in at most 0.0 s.\n")
+
+
+def test_the_limits_may_stand_in_a_file(plan, tmp_path, monkeypatch):
+    """
+    Found as by every command; then its store tells what is left.
+    """
+    store = f"memory://plan-{uuid.uuid4().hex[:8]}"
+    limits = 'limits = ["100/h"]'
+    text = f'store = "{store}"\n[scopes.team-a]\nkey_env = "KEY_OF_A"\n{limits}\n'
+    (tmp_path / "paceline.toml").write_text(text, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KEY_OF_A", "sk-a-1")
+    with RateLimiter(store, limits=["100/h"]) as limiter:
+        limiter.acquire(Key("sk-a-1", "gpt-4o"), 30)
+        code, out, _ = plan(rows(3), "--scope=team-a", "--json")
+    assert code == 0
+    assert json.loads(out)["models"][0]["limits"][0]["remaining"] == 70

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from paceline._errors import ConfigError
 from paceline._key import Key
+
+if TYPE_CHECKING:
+    from paceline import RateLimiter
+    from paceline._policy import Policy
 
 DEFAULT_KEY_ENV = "OPENAI_API_KEY"
 
@@ -16,6 +21,12 @@ def keys_of(api_key: str | None, scope: str | None) -> Callable[[str], Key]:
     if scope is not None:
         return lambda model: Key(scope=scope, model=model)
     return lambda model: Key(api_key=api_key, model=model)
+
+
+def policies_of(limiter: RateLimiter) -> Callable[[Key], Policy]:
+    """Return what tells the limits that a key has in a limiter."""
+    engine = limiter._engine  # noqa: SLF001 -- the limiter's own package
+    return lambda key: engine.lookup(key)[1]
 
 
 def key_from(variable: str, scope: str | None) -> str | None:

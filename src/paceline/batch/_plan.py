@@ -14,7 +14,7 @@ from paceline._limiter import RateLimiter
 from paceline._rules import Rules
 
 from ._account import Account, Places, account_of
-from ._identity import DEFAULT_KEY_ENV, key_from, keys_of
+from ._identity import DEFAULT_KEY_ENV, key_from, keys_of, policies_of
 from ._rows import Row, read_rows, refuse_problems
 
 if TYPE_CHECKING:
@@ -111,9 +111,8 @@ class Plan:
 
 def plan_batch(
     source: str | os.PathLike[str],
-    limits: Limits,
+    limits: Limits | RateLimiter,
     *,
-    store: object = None,
     api_key: str | None = None,
     scope: str | None = None,
     tasks: int = 64,
@@ -129,12 +128,10 @@ def plan_batch(
     Args:
         source: The requests, in the format of OpenAI's Batch API.
 
-        limits: As RateLimiter takes them.
+        limits: As RateLimiter takes them: then they are taken as unused. Or a limiter:
+            then it begins with what its store says is left now.
 
-        store: Where the account is kept, to begin with what is left now. None takes
-            the limits as unused.
-
-        api_key: Whose account; default $OPENAI_API_KEY. Needed with a store only.
+        api_key: Whose account; default $OPENAI_API_KEY. Needed with a limiter only.
 
         scope: Names the account instead of the key.
 
@@ -150,37 +147,20 @@ def plan_batch(
 
         StoreError: If the store does not tell (P2xx).
     """
-    if store is None:
-        key_of = keys_of(None, scope or "plan")
+    look: Callable[[Key], Iterable[LimitStatus]] = _untouched
+    if isinstance(limits, RateLimiter):
+        look, policy_of = limits.peek, policies_of(limits)
+        if api_key is None:
+            api_key = key_from(DEFAULT_KEY_ENV, scope)
+        key_of = keys_of(api_key, scope)
+    else:
         rules = Rules(limits)
-        return _plan_rows(
-            source, key_of, rules, None, tasks, call_time, skip_invalid=skip_invalid
-        )
-    if api_key is None:
-        api_key = key_from(DEFAULT_KEY_ENV, scope)
-    with RateLimiter(store, limits=limits) as limiter:
-        return _plan_rows(
-            source,
-            keys_of(api_key, scope),
-            limiter._engine.rules,  # noqa: SLF001 -- the limiter's own package
-            limiter.peek,
-            tasks,
-            call_time,
-            skip_invalid=skip_invalid,
-        )
+        key_of = keys_of(None, scope or "plan")
 
+        def policy_of(key: Key) -> Policy:
+            return rules.policy(key.model)
 
-def _plan_rows(
-    source: str | os.PathLike[str],
-    key_of: Callable[[str], Key],
-    rules: Rules,
-    look: Callable[[Key], Iterable[LimitStatus]] | None,
-    tasks: int,
-    call: float,
-    *,
-    skip_invalid: bool,
-) -> Plan:
-    rows = read_rows(Path(source), key_of, lambda key: rules.policy(key.model))
+    rows = read_rows(Path(source), key_of, policy_of)
     if not skip_invalid:
         refuse_problems(rows)
     by_model: dict[str, list[Row]] = {}
@@ -190,13 +170,16 @@ def _plan_rows(
     models = []
     for model, some in by_model.items():
         key = key_of(model)
-        standing = () if look is None else tuple(look(key))
+        standing, policy = tuple(look(key)), policy_of(key)
         share = max(1, tasks * len(some) // len(rows.rows))
-        policy = rules.policy(model)
-        models.append(_plan_model(model, some, policy, standing, now, call, share))
+        models.append(_plan_model(model, some, policy, standing, now, call_time, share))
     models.sort(key=lambda each: -each.seconds)
     longest = max((each.seconds for each in models), default=0.0)
     return Plan(len(rows.rows), len(rows.problems), longest, tuple(models))
+
+
+def _untouched(_: Key) -> Iterable[LimitStatus]:
+    return ()
 
 
 def _plan_model(

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 from paceline._errors import ConfigError
 
-from ._identity import DEFAULT_KEY_ENV, check_key, key_from, keys_of
+from ._identity import DEFAULT_KEY_ENV, check_key, key_from, keys_of, policies_of
 from ._output import Errors, Output
 from ._report import Progress, Summary, Tally
-from ._rows import Row, Rows, read_rows, refuse_problems
+from ._rows import Row, read_rows, refuse_problems
 from ._send import DEFAULT_BASE_URL, Sender
 from ._verdict import How
 from ._work import Work
 
 if TYPE_CHECKING:
-    from paceline import Key, RateLimiter
+    from paceline import RateLimiter
 
     from ._verdict import Refund
 
@@ -105,7 +105,7 @@ async def run_batch(
     check_key(api_key)
     key_of = keys_of(api_key, scope)
     base_url = base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL
-    rows = await asyncio.to_thread(read_batch, source, limiter, key_of)
+    rows = await asyncio.to_thread(read_rows, source, key_of, policies_of(limiter))
     if not skip_invalid:
         refuse_problems(rows)
     with Output(output) as answers, rows.open() as fields:
@@ -162,19 +162,6 @@ async def run_batch(
         str(output),
         None if kept is None else str(kept),
     )
-
-
-def read_batch(
-    source: Path, limiter: RateLimiter, key_of: Callable[[str], Key]
-) -> Rows:
-    """
-    Read and check a file against the limits of *limiter*.
-
-    Raises:
-        ConfigError: If the file cannot be read (P702).
-    """
-    engine = limiter._engine  # noqa: SLF001 -- the limiter's own package
-    return read_rows(source, key_of, lambda key: engine.lookup(key)[1])
 
 
 def errors_beside(output: Path) -> Path:

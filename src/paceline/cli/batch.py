@@ -14,7 +14,7 @@ from paceline._errors import PacelineError
 
 from .failure import INTERRUPTED, ROWS_FAILED
 from .options import Duration, json_option
-from .quota import by_model, in_words, quota_options
+from .quota import in_words, quota_of, quota_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 @click.option(
     "--store",
     metavar="URL",
-    help="Where the account of the quota is kept. Default: $PACELINE_STORE.",
+    help="Where the account of the quota is kept. Default: $PACELINE_STORE, or the "
+    "file's.",
 )
 @click.option(
     "--base-url",
@@ -87,8 +88,9 @@ def command(
     source: str,
     output: str,
     limits: tuple[str, ...],
+    config: str | None,
     scope: str | None,
-    key_env: str,
+    key_env: str | None,
     store: str | None,
     base_url: str | None,
     errors: str | None,
@@ -110,14 +112,13 @@ def command(
 
     Exits with 6 if rows failed, 130 if interrupted, 5 if a row got no turn in time.
     """
-    from paceline import RateLimiter  # noqa: PLC0415 -- not needed for help
-    from paceline.batch import run_batch  # noqa: PLC0415
-    from paceline.batch._identity import key_from  # noqa: PLC0415
+    from paceline.batch import run_batch  # noqa: PLC0415 -- not needed for help
 
     from .batch_bar import watcher  # noqa: PLC0415
 
-    api_key = key_from(key_env, scope)
-    limiter = RateLimiter(store, limits=by_model(limits))
+    quota = quota_of(limits, config, scope, key_env)
+    api_key = quota.api_key()
+    limiter = quota.limiter(store)
 
     async def main(watching: Watcher) -> Summary:
         stop = asyncio.Event()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import click
 
 from .options import Duration, json_option
-from .quota import by_model, in_words, quota_options
+from .quota import in_words, quota_of, quota_options
 
 if TYPE_CHECKING:
     from paceline.batch import ModelPlan, Plan
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 @click.option(
     "--store",
     metavar="URL",
-    help="Begin with what is left in this store's account. Without it the limits are "
-    "taken as unused.",
+    help="Begin with what is left in this store's account. Without it, and without a "
+    "file, the limits are taken as unused.",
 )
 @click.option(
     "--tasks",
@@ -43,8 +44,9 @@ def command(
     *,
     source: str,
     limits: tuple[str, ...],
+    config: str | None,
     scope: str | None,
-    key_env: str,
+    key_env: str | None,
     store: str | None,
     tasks: int,
     call_time: float,
@@ -59,22 +61,23 @@ def command(
     model, the time under each limit alone shows what a higher one would bring.
     """
     from paceline.batch import plan_batch  # noqa: PLC0415 -- not needed for help
-    from paceline.batch._identity import key_from  # noqa: PLC0415
 
-    plan = plan_batch(
-        source,
-        by_model(limits),
-        store=store,
-        api_key=None if store is None else key_from(key_env, scope),
-        scope=scope,
-        tasks=tasks,
-        call_time=call_time,
-        skip_invalid=skip_invalid,
-    )
+    quota = quota_of(limits, config, scope, key_env)
+    ask = store is not None or not quota.limits
+    with quota.limiter(store) if ask else nullcontext(quota.limits) as account:
+        plan = plan_batch(
+            source,
+            account,
+            api_key=quota.api_key() if ask else None,
+            scope=scope,
+            tasks=tasks,
+            call_time=call_time,
+            skip_invalid=skip_invalid,
+        )
     if as_json:
         click.echo(json.dumps(plan.as_json()))
     else:
-        click.echo(_report(plan, with_store=store is not None))
+        click.echo(_report(plan, with_store=ask))
     return 0
 
 
