@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from paceline.openai._classify import Kind, classify
+from paceline._provider.classify import Kind, classify
 
 NOW = 1_800_000_000.0
 

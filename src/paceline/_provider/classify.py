@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from ._feedback import duration, retry_after
+from .feedback import duration, retry_after
 
 TOO_MANY = 429
 # 529 is Anthropic's word for an overload.
