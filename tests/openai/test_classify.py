@@ -41,6 +41,16 @@ def test_the_text_tells_what_ran_out_and_for_how_long():
     assert not refusal.final
 
 
+def test_azure_says_for_how_long_in_seconds():
+    """
+    In words of its own, with or without a header.
+    """
+    text = "The system is currently experiencing high demand. Please retry after {} ..."
+    for said, wait in (("20 seconds.", 20.0), ("1 second.", 1.0), ("lunch.", None)):
+        told = body(text.format(said), "too_many_requests")
+        assert classify(429, {}, told, NOW).wait == wait
+
+
 @pytest.mark.parametrize(
     ("text", "unit", "per", "wait"),
     [

@@ -197,7 +197,7 @@ def _row(text: bytes, number: int, start: int, policy: Callable[[str], Policy]) 
         raise _BadRowError("body asks for a stream. A batch takes whole answers.")
     try:
         limits = policy(model)
-        cost = cost_of(body, limits.units)
+        cost = cost_of(url, body, limits.units)
         limits.charges(cost)
     except PacelineError as error:
         raise _BadRowError(f"[{error.code}] {error.message}. {error.hint}") from error

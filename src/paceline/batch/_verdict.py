@@ -172,7 +172,7 @@ def _answered(
     if not isinstance(response["body"], dict):
         error = {"code": "no_json", "message": "the answer is no object in JSON"}
         return Verdict("retry" if again else "failed", {}, response, error, pause)
-    usage = usage_of(response["body"])
+    usage = usage_of(came.body)
     spent = {
         unit: used if refund == "always" else max(used, cost[unit])
         for unit, used in (usage or {}).items()
