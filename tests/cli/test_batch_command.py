@@ -128,6 +128,8 @@ def test_killed_half_way_it_goes_on_and_answers_every_row_once(command, provider
         for line in read(command.output)
     )
     assert account["tokens_used"] - spent <= tasks * 17
+    left = sorted(os.listdir(command.output.parent))
+    assert left == ["in.jsonl", "out.jsonl"]
 
 
 def test_failed_rows_are_6_and_their_file_can_be_retried(command, provider):

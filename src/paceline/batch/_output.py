@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _BEGIN = b'{"id": "batch_req_'
+# O_BINARY is Windows's, which would else write other ends of lines.
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 _SYNC_SECONDS = 0.2
 _SYNC_ROWS = 100
 
@@ -42,7 +44,7 @@ class Output:
         self.path: Path = path
         self._unsynced = 0
         try:
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+            self._fd = os.open(path, _FLAGS, 0o666)
         except OSError as error:
             raise _not_written(path, error) from error
         try:
@@ -195,7 +197,8 @@ class Errors:
 
     def __init__(self, path: Path) -> None:
         self.path: Path = path
-        self._beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+        # Always the same name: a killed run leaves it behind, the next one takes it.
+        self._beside = path.with_name(f".{path.name}.part")
         self._count = 0
         try:
             self._file = self._beside.open("w", encoding="ascii")
