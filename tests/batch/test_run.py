@@ -411,6 +411,19 @@ def test_invalid_rows_are_left_out_when_asked(batch):
     assert (summary.rows, summary.invalid, summary.done) == (3, 1, 3)
 
 
+def test_lines_left_out_are_not_lost_with_a_file_that_is_replaced(batch):
+    """
+    An input that is the file of errors too keeps what a person may still mend.
+    """
+    write(batch.errors, [*rows(3), "{"])
+    before = batch.errors.read_bytes()
+    with pytest.raises(ConfigError, match="1 lines that are no requests") as caught:
+        batch.run(source=batch.errors, skip_invalid=True)
+    assert caught.value.code == "P703"
+    assert batch.errors.read_bytes() == before
+    assert batch.sent() == 0
+
+
 @pytest.mark.parametrize(
     ("options", "code"),
     [

@@ -108,6 +108,14 @@ async def run_batch(
     rows = await asyncio.to_thread(read_rows, source, key_of, policies_of(limiter))
     if not skip_invalid:
         refuse_problems(rows)
+    replaces = _same(errors_path, source)
+    if replaces and rows.problems:
+        raise ConfigError(
+            f"{source} is replaced by what is left of it at the end, and "
+            f"{len(rows.problems):,} lines that are no requests would be lost",
+            code="P703",
+            hint="Mend them, or let rows that fail go elsewhere: --errors FILE.",
+        )
     with Output(output) as answers, rows.open() as fields:
         todo = [row for row in rows.rows if row.custom_id not in answers.answered]
         tally = Tally(len(rows.rows), len(rows.rows) - len(todo), start)
@@ -137,7 +145,7 @@ async def run_batch(
                     await work.run(shares, stop or asyncio.Event(), progress)
                 finally:
                     over = answers.answered | work.failed
-                    if _same(errors_path, source):
+                    if replaces:
                         for row in todo:
                             if row.custom_id not in over:
                                 failures.add(fields(row), response=None, error=None)
