@@ -11,7 +11,7 @@ What paceline raises on purpose; nothing else reaches a caller.
   + MisuseError         the wrong twin, a closed limiter, braces in a Key
 
 Each carries a stable ``code`` (P1xx config, P2xx store, P3xx limits and costs, P5xx
-misuse, P6xx a missing extra) and a ``hint``: what to do about it.
+misuse, P6xx a missing extra, P7xx a batch) and a ``hint``: what to do about it.
 """
 
 from __future__ import annotations

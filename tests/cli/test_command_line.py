@@ -205,6 +205,8 @@ def test_the_module_is_the_console_script():
         ("click", ["mock"], "cli"),
         ("aiohttp", ["mock"], "demo"),
         ("httpx", ["demo"], "demo"),
+        ("httpx", ["batch", "in", "-o", "out", "--limits", "1/s"], "batch"),
+        ("httpx", ["plan", "in", "--limits", "1/s"], "batch"),
     ],
 )
 def test_a_missing_extra_is_one_line_with_the_cure(missing, args, extra):

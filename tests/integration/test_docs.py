@@ -1,6 +1,7 @@
 """What the documentation shows can be typed."""
 
 import re
+import shlex
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +11,8 @@ from prometheus_client import CollectorRegistry
 from paceline import events
 from paceline._meter import NAMES
 from paceline._parse import parse_limit
-from paceline.cli import app
+from paceline.cli import app, main
+from rig_batch import row, write
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -107,3 +109,20 @@ def test_the_page_on_metrics_has_every_instrument_and_event():
         {"CollectorRegistry": CollectorRegistry},
     )
     exec(second, {})
+
+
+PLAN = re.compile(r"^   \$ (paceline plan .*?)^   ```", re.MULTILINE | re.DOTALL)
+
+
+def test_the_plan_that_is_shown_is_printed(tmp_path, capsys, monkeypatch):
+    """
+    For 8,000 rows that allow 200 tokens each.
+    """
+    page = (ROOT / "docs/how-to/batch.md").read_text("utf-8")
+    command, *lines = PLAN.search(page)[1].rstrip().splitlines()
+    monkeypatch.chdir(tmp_path)
+    rows = [row(f"r{i}", max_tokens=200) for i in range(8_000)]
+    write(Path("requests.jsonl"), rows)
+    assert main(shlex.split(command)[1:]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == [line[3:] for line in lines]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from paceline.openai._classify import Kind, classify
+from paceline._provider.classify import Kind, classify
 
 NOW = 1_800_000_000.0
 
@@ -39,6 +39,16 @@ def test_the_text_tells_what_ran_out_and_for_how_long():
     assert refusal.wait == 9.816  # the longer one: a header is rounded
     assert refusal.refill == pytest.approx(18.492)
     assert not refusal.final
+
+
+def test_azure_says_for_how_long_in_seconds():
+    """
+    In words of its own, with or without a header.
+    """
+    text = "The system is currently experiencing high demand. Please retry after {} ..."
+    for said, wait in (("20 seconds.", 20.0), ("1 second.", 1.0), ("lunch.", None)):
+        told = body(text.format(said), "too_many_requests")
+        assert classify(429, {}, told, NOW).wait == wait
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ import json
 import pytest
 
 from paceline._errors import ConfigError
+from paceline._provider.cost import price, refused, spent
+from paceline._provider.estimate import Ratio, Size, measure
+from paceline._provider.request import Ask, api_key, read
+from paceline._provider.usage import Usage
 from paceline.openai import _exact
-from paceline.openai._cost import price, refused, spent
-from paceline.openai._estimate import Ratio, Size, measure
-from paceline.openai._request import Ask, api_key, read
-from paceline.openai._usage import Usage
 
 WORDS = "word " * 80  # 400 bytes
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from paceline.openai._feedback import Reading, duration, readings, retry_after
+from paceline._provider.feedback import Reading, duration, readings, retry_after
 
 NOW = 1_800_000_000.0
 

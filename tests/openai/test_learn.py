@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from paceline.openai._feedback import Reading
+from paceline._provider.feedback import Reading
 from paceline.openai._learn import Answered, Limits, Refunds, gap
 
 LIMIT = 6000  # 100 a second

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from paceline.openai._usage import BodyReader, StreamReader, Usage, from_body
+from paceline._provider.usage import BodyReader, StreamReader, Usage, from_body
 
 CHAT = {"usage": {"prompt_tokens": 9, "completion_tokens": 12, "total_tokens": 21}}
 RESPONSE = {"usage": {"input_tokens": 5, "output_tokens": 7, "total_tokens": 12}}

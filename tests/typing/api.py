@@ -20,6 +20,7 @@ from paceline import (
     current_permit,
     events,
 )
+from paceline.batch import Progress, plan_batch, run_batch
 from paceline.otel import metrics
 from paceline.testing import (
     Clock,
@@ -131,3 +132,18 @@ async def decorated() -> None:
         assert_type(item, int)
     async for item in stream(2):
         assert_type(item, int)
+
+
+async def batches() -> None:
+    """A run and a plan of a batch have types of their own."""
+    summary = await run_batch("in.jsonl", "out.jsonl", limiter, progress=watch)
+    assert_type(summary.done, int)
+    assert_type(summary.errors, str | None)
+    plan = plan_batch("in.jsonl", ["500 requests/min"], call_time=2.0)
+    assert_type(plan.models[0].bottleneck, str | None)
+
+
+def watch(progress: Progress) -> None:
+    """See how far a run is."""
+    assert_type(progress.eta, float | None)
+    assert_type(progress.limits[0].status.remaining, int)

@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
 # Their one-line helps stand here, so that listing them loads none.
 COMMANDS = {
+    "batch": "Send a file of requests, in OpenAI's Batch format, through the limiter.",
     "bench": "Measure what your store and your limits give.",
     "check": "Check a paceline.toml, and print what it says.",
     "demo": "Watch four processes share one quota: retries, static shares, paceline.",
     "doctor": "Check a store: reach, version, rights, eviction, persistence.",
     "mock": "Run a pretend OpenAI server that really enforces limits.",
+    "plan": "Say how long a batch will take and which limit decides, before sending.",
     "reset": "Forget what a key used.",
     "status": "Show how the accounts stand.",
     "top": "Watch the accounts.",

@@ -15,6 +15,7 @@ from paceline._errors import (
 
 UNEXPECTED = 1
 USAGE = 2
+ROWS_FAILED = 6
 INTERRUPTED = 130
 
 _BY_KIND: tuple[tuple[type[PacelineError], int], ...] = (

@@ -7,7 +7,8 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from ._estimate import Ratio
+from paceline._provider.estimate import Ratio
+
 from ._learn import Limits, Refunds
 from ._pace import Pace
 

@@ -15,13 +15,14 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from paceline._errors import CostTooLarge, StoreError
+from paceline._provider import cost as _cost
+from paceline._provider.feedback import readings
+from paceline._provider.usage import BodyReader, StreamReader, Usage, from_body
 
-from . import _cost, _errors
+from . import _errors
 from ._effects import Close, Enter, Now, Plan, Post, Send, Sleep, Tap, Watch
-from ._feedback import readings
 from ._listen import hear, listen
 from ._site import Priced, Site, with_usage
-from ._usage import BodyReader, StreamReader, Usage, from_body
 
 if TYPE_CHECKING:
     from paceline import Permit

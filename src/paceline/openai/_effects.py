@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from paceline import Permit, Reservation
-
-    from ._usage import Usage
+    from paceline._provider.usage import Usage
 
 T = TypeVar("T")
 

@@ -26,7 +26,7 @@ from paceline._errors import (
 )
 
 if TYPE_CHECKING:
-    from ._classify import Refusal
+    from paceline._provider.classify import Refusal
 
 _TOO_MANY = 429
 _UNAVAILABLE = 503

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field, replace
 
-from ._feedback import Reading
+from paceline._provider.feedback import Reading
 
 # How much of max_tokens must have been left unused for an answer to prove anything,
 # and what share of it must have come back.

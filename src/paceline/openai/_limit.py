@@ -11,10 +11,17 @@ import openai
 
 from paceline._engine import seconds
 from paceline._errors import ConfigError, MisuseError
+from paceline._provider.cost import (
+    COSTS,
+    DEFAULT_REFUND,
+    REFUNDS,
+    CostName,
+    CostRule,
+    Refund,
+)
 from paceline._suggest import listed
 
 from . import _aio, _sync
-from ._cost import COSTS, DEFAULT_REFUND, REFUNDS, CostName, CostRule, Refund
 from ._site import Site, Tokens
 
 if TYPE_CHECKING:

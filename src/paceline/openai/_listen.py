@@ -13,18 +13,18 @@ from math import log
 from typing import TYPE_CHECKING
 
 from paceline._errors import PacelineError
+from paceline._provider.feedback import Reading
 
 from ._effects import Now, Plan, Verb
-from ._feedback import Reading
 from ._learn import Answered, gap
 
 if TYPE_CHECKING:
     from paceline._decision import LimitStatus
     from paceline._limits import Limit
+    from paceline._provider.usage import Usage
 
     from ._account import Account
     from ._site import Priced, Site
-    from ._usage import Usage
 
 _log = logging.getLogger("paceline")
 # One look a second, whatever the rate of calls, costs nobody anything.

@@ -7,9 +7,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from paceline._errors import PacelineError
+from paceline._provider.classify import OVERLOADED, TOO_MANY, Kind, Refusal, classify
 
 from . import _errors
-from ._classify import OVERLOADED, TOO_MANY, Kind, Refusal, classify
 from ._effects import Now, Plan, Read, Verb
 from ._pace import cool_down
 

@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from paceline._errors import ConfigError
 from paceline._key import Key
+from paceline._provider.cost import counted, price
+from paceline._provider.estimate import Size, measure
+from paceline._provider.request import Ask, api_key, read
 
 from ._account import Account, Accounts, accounts_of
-from ._cost import counted, price
-from ._estimate import Size, measure
 from ._exact import counter
-from ._request import Ask, api_key, read
 
 if TYPE_CHECKING:
     from paceline import RateLimiter
-
-    from ._cost import CostName, CostRule, Refund
+    from paceline._provider.cost import CostName, CostRule, Refund
 
 Tokens: TypeAlias = Literal["learnt", "exact"] | Callable[[Mapping[str, object]], int]
 

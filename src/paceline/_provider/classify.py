@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from ._feedback import duration, retry_after
+from .feedback import duration, retry_after
 
 TOO_MANY = 429
 # 529 is Anthropic's word for an overload.
@@ -43,6 +43,8 @@ _NUMBERS = re.compile(r"\b(Limit|Used|Requested):? ([\d,]*\d)")
 _AGAIN = re.compile(
     r"try again in ((?:\d+(?:\.\d+)?(?:h|ms|m|s|µs|us|ns))+)", re.IGNORECASE
 )
+# Azure's words.
+_AFTER = re.compile(r"retry after (\d+(?:\.\d+)?) seconds?\b", re.IGNORECASE)
 _PERIODS = {"sec": 1.0, "min": 60.0, "hour": 3600.0, "day": 86_400.0}
 
 
@@ -122,7 +124,12 @@ def classify(
         for name, digits in _NUMBERS.findall(message)
     }
     asked = _AGAIN.search(message)
-    waits = (retry_after(headers, now), duration(asked[1]) if asked else None)
+    after = _AFTER.search(message)
+    waits = (
+        retry_after(headers, now),
+        duration(asked[1]) if asked else None,
+        float(after[1]) if after else None,
+    )
     wait = max((each for each in waits if each is not None), default=None)
     where = _WHERE.search(message)
     limit, requested = numbers.get("limit"), numbers.get("requested")

@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ._request import Ask
+from .request import Ask
 
 BYTES_PER_TOKEN = 4
 # What the formats add to each message: its role and its borders.

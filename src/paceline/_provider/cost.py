@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from ._request import Ask
-    from ._usage import Usage
+    from .request import Ask
+    from .usage import Usage
 
 CostName: TypeAlias = Literal["openai", "azure", "anthropic"]
 CostRule: TypeAlias = Callable[[Mapping[str, object]], Mapping[str, int]]
