@@ -46,7 +46,17 @@ class Ticket(Protocol):
 
     @property
     def first(self) -> bool:
-        """Whether it is its turn."""
+        """Whether it is its turn to ask: it is near the front, and nobody must wait."""
+
+    @property
+    def leads(self) -> bool:
+        """Whether nobody is before it."""
+
+    def served(self) -> None:
+        """Tell the line that it got what it came for: more may ask together."""
+
+    def deferred(self) -> None:
+        """Tell the line that it must wait: only who leads asks now."""
 
     def wait(self, seconds: float) -> Any:
         """Wait for so long, or until woken; the driver knows whether to await it."""

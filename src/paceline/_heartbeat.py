@@ -50,6 +50,7 @@ class Heartbeat:
     def __init__(self, renew: Callable[[Scope, Holds], list[int]]) -> None:
         self._renew = renew
         self._changed = threading.Condition()
+        self._failing = False
         self._forget()
 
     def _forget(self) -> None:
@@ -120,9 +121,10 @@ class Heartbeat:
             try:
                 ends = self._renew(scope, [hold[1:] for hold in holds])
             except PacelineError as error:
-                _log.warning("leases were not renewed, trying again: %s", error)
+                self._failed(error)
                 self._put_off(permits)
                 continue
+            self._failing = False
             for (permit, policy, limit, post), end in zip(holds, ends, strict=True):
                 permit.renewed(limit, post, end)
                 if not end:
@@ -135,6 +137,12 @@ class Heartbeat:
                         limit.capacity,
                     )
             self._put_off(permits)
+
+    def _failed(self, error: PacelineError) -> None:
+        # One line per outage.
+        if not self._failing:
+            self._failing = True
+            _log.warning("leases were not renewed, trying again: %s", error)
 
     def _put_off(self, permits: list[Permit]) -> None:
         now = time.monotonic()

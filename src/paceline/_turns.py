@@ -3,27 +3,29 @@ Waiting for a turn: when to ask, how far ahead to book, when to give a booking b
 
 Exact costs book their turn at once, however far ahead, and sleep until it comes: one
 round trip. Estimated costs, backlogs and limits on calls at a time stand in line in
-their process, first come first served; only who is first asks. A booking far ahead
-would freeze an estimate, put a backlog before interactive calls, or hold a place that
-nobody uses.
+their process, first come first served; when there is no room, only who leads asks. A
+booking far ahead would freeze an estimate, put a backlog before interactive calls, or
+hold a place that nobody uses.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Literal, TypeAlias
 
 from . import _reply, _wire
 from ._calls import Booking, Request, Scope
 from ._decision import Decision
 from ._desk import Desk
-from ._effects import Enter, Now, Plan, Sleep, Ticket, Wait
+from ._effects import Enter, Now, Plan, Sleep, Wait
 from ._errors import RateLimitExceeded, StoreError
 from ._limits import SECOND_US
 from ._plans import cancel, decide
 from ._policy import Policy
 from ._reply import Answer
+from ._wish import Granted, Priority, Wish
+
+__all__ = ["Granted", "Priority", "Wish", "acquire"]
 
 # A booked sleeper that has heard nothing of its account for so many seconds asks before
 # it goes: somebody may have called a cool-down since. A second, and a little: whoever
@@ -53,36 +55,8 @@ _ALL, _PART_BATCH = 1_000, 900
 # place: from the first to the last pause, by steps, jittered.
 _FIRST_LOOK, _LAST_LOOK, _LOOK_STEP = 0.02, 0.5, 1.5
 
-Priority: TypeAlias = Literal["normal", "batch"]
-
 _FURTHEST = _wire.FURTHEST_US / SECOND_US
 _NAP = 86_400.0  # no clock of a platform sleeps for years
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """
-    How a caller wants to wait.
-
-    Attributes:
-        timeout: Seconds in all, the store's time included. None means no bound.
-
-        estimate: Whether the cost may turn out to be another.
-
-        batch: Whether it belongs to a backlog that must not get into others' way.
-    """
-
-    timeout: float | None
-    estimate: bool = False
-    batch: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """A permit that may be used now, and how many seconds it waited."""
-
-    booking: Booking
-    waited: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,44 +160,51 @@ def _at_once(desk: Desk, caller: _Caller, span_us: int) -> Plan[_Turn]:
 
 
 def _in_line(desk: Desk, caller: _Caller, span_us: int, *, again: bool) -> Plan[_Turn]:
-    """Wait to be first, then ask in turns."""
+    """Wait to be near the front, then ask; who leads asks in turns."""
     ticket = yield Enter(caller.scope.key, caller.line, ahead=again)
+    told, look = False, _FIRST_LOOK
     try:
-        while not ticket.first:
+        while True:
             now = yield Now()
-            if now >= caller.end:
-                # Not first in time: what is free now decides.
-                return (yield from _at_once(desk, caller, span_us))
-            yield Wait(ticket, min(caller.end - now, _NAP))
-        return (yield from _ask_in_turns(desk, caller, ticket, span_us))
+            left = max(0.0, caller.end - now)
+            if not ticket.first:
+                if not left:
+                    # Not there in time: what is free now decides.
+                    return (yield from _at_once(desk, caller, span_us))
+                yield Wait(ticket, min(left, _NAP))
+                continue
+            leads = ticket.leads
+            request = _request(caller, left, span_us, leads=leads, again=told)
+            answer = yield from decide(desk, caller.scope, request, left or inf)
+            now = yield Now()
+            turn = yield from _use(desk, caller, answer, now)
+            if turn is not None:
+                ticket.served()
+                return turn
+            ticket.deferred()
+            wait = answer.wait_us / SECOND_US
+            if answer.busy:
+                # Any release may end the wait; those of this process are told at once.
+                jitter = 0.5 + desk.almanac.nonce() / 10_000
+                wait = min(wait, look * jitter, caller.end - now)
+                look = min(look * _LOOK_STEP, _LAST_LOOK)
+            if left <= 0 or now + wait > caller.end:
+                raise _too_late(caller, answer.decision)
+            if leads:
+                told = answer.later
+                yield Wait(ticket, min(wait, _NAP))
     finally:
         ticket.leave()
 
 
-def _ask_in_turns(
-    desk: Desk, caller: _Caller, ticket: Ticket, span_us: int
-) -> Plan[_Turn]:
-    again, look = False, _FIRST_LOOK
-    while True:
-        now = yield Now()
-        left = max(0.0, caller.end - now)
-        request = replace(caller.request(left, span_us), again=again)
-        answer = yield from decide(desk, caller.scope, request, left or inf)
-        now = yield Now()
-        turn = yield from _use(desk, caller, answer, now)
-        if turn is not None:
-            return turn
-        wait = answer.wait_us / SECOND_US
-        if answer.busy:
-            # Any release may end the wait; those of this process are told at once.
-            wait = min(
-                wait, look * (0.5 + desk.almanac.nonce() / 10_000), caller.end - now
-            )
-            look = min(look * _LOOK_STEP, _LAST_LOOK)
-        if left <= 0 or now + wait > caller.end:
-            raise _too_late(caller, answer.decision)
-        again = answer.later
-        yield Wait(ticket, min(wait, _NAP))
+def _request(
+    caller: _Caller, left: float, span_us: int, *, leads: bool, again: bool
+) -> Request:
+    request = replace(caller.request(left, span_us), again=again)
+    if leads or request.horizon_us < 0:
+        return request
+    # Who does not lead takes what is there, but no turn to ask again.
+    return replace(request, max_wait_us=min(request.max_wait_us, request.horizon_us))
 
 
 def _use(desk: Desk, caller: _Caller, answer: Answer, now: float) -> Plan[_Turn | None]:

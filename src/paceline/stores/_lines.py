@@ -1,7 +1,8 @@
 """
 Lines of waiters within one process, or one event loop: first come, first served.
 
-Only who is first asks the store, so a thousand waiters cost as many calls as one.
+While there is room those at the front ask together, in one call. When there is none,
+only who leads asks the store: a thousand waiters cost as many calls as one.
 """
 
 from __future__ import annotations
@@ -11,7 +12,28 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import islice
 from typing import Any, Generic, TypeVar
+
+# So many at the front ask at the same time, while all of them are served.
+_WIDEST = 64
+_WIDTH = 8
+
+
+class _Line:
+    """Who waits, in order, and how many of them may ask."""
+
+    __slots__ = ("places", "width")
+
+    def __init__(self) -> None:
+        self.places: deque[_Place[Any]] = deque()
+        self.width = _WIDTH
+
+    def let_in(self) -> None:
+        for place in islice(self.places, self.width):
+            if not place.first:
+                place.first = True
+                place.wake()
 
 
 class Lines:
@@ -20,38 +42,62 @@ class Lines:
     def __init__(self, kind: Callable[[Lines, str, str], _Place[Any]]) -> None:
         self._kind = kind
         self._lock = threading.Lock()
-        self._scopes: dict[str, dict[str, deque[_Place[Any]]]] = {}
+        self._scopes: dict[str, dict[str, _Line]] = {}
 
     def enter(self, scope: str, line: str, *, ahead: bool) -> _Place[Any]:
-        """Return a place at the end of a line, or right behind who is first."""
+        """Return a place at the end of a line, or right behind who leads it."""
         place = self._kind(self, scope, line)
         with self._lock:
-            waiting = self._scopes.setdefault(scope, {}).setdefault(line, deque())
-            waiting.insert(1 if ahead else len(waiting), place)
-            place.first = waiting[0] is place
+            found = self._scopes.setdefault(scope, {}).setdefault(line, _Line())
+            found.places.insert(1 if ahead else len(found.places), place)
+            place.first = place in islice(found.places, found.width)
         return place
 
     def leave(self, place: _Place[Any]) -> None:
-        """Take a place out; who is first now learns of it."""
+        """Take a place out; who is at the front now learns of it."""
         with self._lock:
-            lines = self._scopes.get(place.scope, {})
-            waiting = lines.get(place.line)
-            if not waiting or place not in waiting:
+            line = self._line(place)
+            if line is None or place not in line.places:
                 return
-            waiting.remove(place)
-            if waiting:
-                waiting[0].first = True
-                waiting[0].wake()
-            else:
-                del lines[place.line]
-                if not lines:
-                    del self._scopes[place.scope]
+            line.places.remove(place)
+            if line.places:
+                line.let_in()
+                return
+            del self._scopes[place.scope][place.line]
+            if not self._scopes[place.scope]:
+                del self._scopes[place.scope]
+
+    def _line(self, place: _Place[Any]) -> _Line | None:
+        return self._scopes.get(place.scope, {}).get(place.line)
+
+    def leads(self, place: _Place[Any]) -> bool:
+        """Tell whether nobody is before it."""
+        with self._lock:
+            line = self._line(place)
+            return line is not None and line.places[0] is place
+
+    def widen(self, place: _Place[Any]) -> None:
+        """Let twice as many ask at the same time: one of them was served."""
+        with self._lock:
+            line = self._line(place)
+            if line is not None:
+                line.width = min(2 * line.width, _WIDEST)
+                line.let_in()
+
+    def narrow(self, place: _Place[Any]) -> None:
+        """Let only who leads ask: one of them was told to wait."""
+        with self._lock:
+            line = self._line(place)
+            if line is not None:
+                line.width = 1
+                for other in islice(line.places, 1, None):
+                    other.first = False
 
     def stir(self, scope: str) -> None:
-        """Wake who is first in each line of a scope: there may be room."""
+        """Wake who leads each line of a scope: there may be room."""
         with self._lock:
-            for waiting in self._scopes.get(scope, {}).values():
-                waiting[0].wake()
+            for line in self._scopes.get(scope, {}).values():
+                line.places[0].wake()
 
 
 E = TypeVar("E", threading.Event, asyncio.Event)
@@ -62,7 +108,7 @@ class _Place(Generic[E]):
     A place in a line.
 
     Attributes:
-        first: Whether it is its turn.
+        first: Whether it is its turn to ask.
     """
 
     def __init__(self, lines: Lines, scope: str, line: str, event: E) -> None:
@@ -79,6 +125,19 @@ class _Place(Generic[E]):
     def wait(self, seconds: float) -> Any:
         """Wait for so long, or until woken."""
         raise NotImplementedError
+
+    @property
+    def leads(self) -> bool:
+        """Whether nobody is before it."""
+        return self._lines.leads(self)
+
+    def served(self) -> None:
+        """Tell the line that it got what it came for."""
+        self._lines.widen(self)
+
+    def deferred(self) -> None:
+        """Tell the line that it must wait."""
+        self._lines.narrow(self)
 
     def leave(self) -> None:
         """Go, and let the next one in; twice is once."""
