@@ -53,6 +53,18 @@ def test_the_examples_for_openai_run(monkeypatch):
     assert names["learnt"](names["client"]) == ()
 
 
+def test_the_example_for_pools_runs(monkeypatch):
+    """
+    Keys come from the variables that it names; nothing is called.
+    """
+    for name in ("OPENAI_KEY_EU", "OPENAI_KEY_US"):
+        monkeypatch.setenv(name, f"sk-of-the-docs-{name}")
+    names = {}
+    (block,) = blocks("docs/how-to/pools.md")
+    exec(STORES.sub('"memory://docs-pools"', block), names)
+    assert dict(names["pool"].resting) == {}
+
+
 def test_the_limits_of_the_reference_can_be_parsed():
     """
     Each text in the table of limits is one.

@@ -28,10 +28,13 @@ except ModuleNotFoundError as _missing:
 
 from ._errors import LimitExceeded, QuotaExhausted, RequestTooLarge
 from ._limit import Learnt, learnt, limit, unlimit
+from ._pool import Credential, Pool
 
 __all__ = [
+    "Credential",
     "Learnt",
     "LimitExceeded",
+    "Pool",
     "QuotaExhausted",
     "RequestTooLarge",
     "learnt",

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from ._call import call
 from ._effects import Close, Enter, Now, Plan, Post, Read, Send, Sleep, Tap, Watch
+from ._pooled import call
 from ._poster import poster
 
 if TYPE_CHECKING:

@@ -51,7 +51,7 @@ def call(site: Site, request: Any, options: dict[str, Any]) -> Plan[Any]:
         return _errors.refuse(request, _errors.translate(error, request))
     if ready is None:
         return (yield Send(request, options))
-    return (yield from _send(site, *ready, request, options))
+    return (yield from send(site, *ready, request, options))
 
 
 def _prepare(site: Site, request: Any) -> Plan[tuple[Account, Priced, Permit] | None]:
@@ -61,11 +61,15 @@ def _prepare(site: Site, request: Any) -> Plan[tuple[Account, Priced, Permit] | 
     if account is None:
         return None
     priced = site.price(account, ask)
-    yield from _refuse_known(site, account, priced, request)
-    return account, priced, (yield from _turn(site, account, priced, request))
+    yield from refuse_known(site, account, priced, request)
+    return (
+        account,
+        priced,
+        (yield from turn(site, account, priced, request, site.timeout)),
+    )
 
 
-def _refuse_known(
+def refuse_known(
     site: Site, account: Account, priced: Priced, request: Any
 ) -> Plan[None]:
     """Raise what the provider would answer, if it answered so a moment ago."""
@@ -77,7 +81,13 @@ def _refuse_known(
         raise _errors.too_large(CostTooLarge(words), request)
 
 
-def _turn(site: Site, account: Account, priced: Priced, request: Any) -> Plan[Permit]:
+def turn(
+    site: Site,
+    account: Account,
+    priced: Priced,
+    request: Any,
+    timeout: float | None,
+) -> Plan[Permit]:
     """
     Wait until it is this call's turn.
 
@@ -87,7 +97,7 @@ def _turn(site: Site, account: Account, priced: Priced, request: Any) -> Plan[Pe
     start = yield Now()
     while True:
         now = yield Now()
-        left = None if site.timeout is None else max(0.0, start + site.timeout - now)
+        left = None if timeout is None else max(0.0, start + timeout - now)
         with account.lock:
             alarms = account.pace.alarms
             pause = account.pace.turn(now, inf if left is None else left)
@@ -103,7 +113,7 @@ def _turn(site: Site, account: Account, priced: Priced, request: Any) -> Plan[Pe
         yield from _post(permit, dict.fromkeys(account.policy.units, 0))
 
 
-def _send(
+def send(
     site: Site,
     account: Account,
     priced: Priced,
@@ -124,7 +134,7 @@ def _send(
     except BaseException as error:
         # What may have arrived may have been charged.
         nothing = dict.fromkeys(account.policy.units, 0)
-        yield from _post(permit, nothing if _never_sent(error) else {})
+        yield from _post(permit, nothing if never_sent(error) else {})
         raise
     try:
         said = readings(response.headers, time.time())
@@ -196,6 +206,6 @@ def _post(permit: Permit, cost: dict[str, int]) -> Plan[None]:
         _log.warning("a true cost was not posted, the estimate stays: %s", failure)
 
 
-def _never_sent(error: BaseException) -> bool:
+def never_sent(error: BaseException) -> bool:
     kinds = {kind.__name__ for kind in type(error).__mro__}
     return bool(kinds & _NEVER_SENT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from weakref import WeakMethod
 
@@ -22,7 +22,9 @@ from paceline._provider.cost import (
 from paceline._suggest import listed
 
 from . import _aio, _sync
+from ._pool import Pool
 from ._site import Site, Tokens
+from ._team import team
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,6 +79,7 @@ def limit(
     limiter: RateLimiter,
     *,
     scope: str | None = None,
+    pool: Pool | None = None,
     timeout: float | None = 60.0,
     cost: CostName | CostRule | None = None,
     refund: Refund | None = None,
@@ -100,6 +103,9 @@ def limit(
         scope: The name of the quota. None takes the API key that each request is sent
             with, and for Azure without one the host.
 
+        pool: Credentials that call in place of the client's own, each under the name of
+            its own quota.
+
         timeout: Seconds that a call may wait for its turn. None is as long as it takes.
 
         cost: What a request is charged on arrival. "openai": the larger of max_tokens
@@ -122,7 +128,7 @@ def limit(
         learn: Whether what the headers say remains may tighten the account.
 
     Raises:
-        ConfigError: If the client or a setting makes no sense (P111, P112, P113).
+        ConfigError: If the client or a setting makes no sense (P111, P112, P113, P131).
         MisuseError: If its HTTP client is limited already, in another way (P506).
     """
     http = _http(client)
@@ -134,7 +140,8 @@ def limit(
     _check_option("refund", refund, (None, *REFUNDS))
     _check_option("tokens", tokens, ("learnt", "exact"), also_callable=True)
     _check_option("usage", usage, ("as_asked", "inject"))
-    if scope is None and not azure and _makes_keys(client):
+    _check_pool(pool, scope)
+    if scope is None and pool is None and not azure and _makes_keys(client):
         raise ConfigError(
             "this client makes a new API key for each call, which names no quota",
             code="P112",
@@ -152,6 +159,8 @@ def limit(
         learn=learn,
         host_scope=azure,
     )
+    if pool is not None:
+        site = replace(site, team=team(site, pool, str(client.base_url), azure=azure))
     hook = vars(http).get("send")
     if not isinstance(hook, _Hook):
         is_async = isinstance(client, openai.AsyncOpenAI)
@@ -195,6 +204,9 @@ def learnt(client: openai.OpenAI | openai.AsyncOpenAI) -> tuple[Learnt, ...]:
             "this client is not limited", code="P113", hint="limit(client, limiter)"
         )
     site = hook.site
+    sites = (site,) if site.team is None else site.team.sites
+    # Most share a limiter, and with it the accounts.
+    known = {id(each.accounts): each.accounts for each in sites}
     return tuple(
         Learnt(
             label=account.key.label,
@@ -203,7 +215,8 @@ def learnt(client: openai.OpenAI | openai.AsyncOpenAI) -> tuple[Learnt, ...]:
             limits=dict(account.limits.known),
             share=account.pace.factor,
         )
-        for account in site.accounts.all()
+        for accounts in known.values()
+        for account in accounts.all()
     )
 
 
@@ -238,6 +251,23 @@ def _own_rule(client: object) -> CostName:
 def _makes_keys(client: object) -> bool:
     made = ("_api_key_provider", "workload_identity")
     return any(getattr(client, name, None) is not None for name in made)
+
+
+def _check_pool(pool: object, scope: str | None) -> None:
+    if pool is None:
+        return
+    if not isinstance(pool, Pool):
+        raise ConfigError(
+            f"pool is no Pool but {type(pool).__name__}",
+            code="P131",
+            hint='Give Pool([Credential(env="OPENAI_KEY_EU", scope="eu"), ...]).',
+        )
+    if scope is not None:
+        raise ConfigError(
+            "scope and pool were both given",
+            code="P131",
+            hint="Each credential of a pool has a scope of its own.",
+        )
 
 
 def _check_option(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from paceline import RateLimiter
     from paceline._provider.cost import CostName, CostRule, Refund
 
+    from ._team import Team
+
 Tokens: TypeAlias = Literal["learnt", "exact"] | Callable[[Mapping[str, object]], int]
 
 
@@ -63,6 +65,8 @@ class Site:
     Attributes:
         host_scope: Whether the scope is the host where a request has no API key of
             its own that lasts.
+
+        team: The pool whose credentials call, in place of the client's own.
     """
 
     limiter: RateLimiter
@@ -74,6 +78,7 @@ class Site:
     inject: bool
     learn: bool
     host_scope: bool
+    team: Team | None = None
     accounts: Accounts = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -6,8 +6,8 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from ._call import call
 from ._effects import Close, Enter, Now, Plan, Post, Read, Send, Sleep, Tap, Watch
+from ._pooled import call
 from ._poster import poster
 
 if TYPE_CHECKING:
