@@ -65,6 +65,26 @@ def test_the_example_for_pools_runs(monkeypatch):
     assert dict(names["pool"].resting) == {}
 
 
+def test_the_examples_for_other_clients_run():
+    """
+    Where a library is not there, one like it is enough; nothing is sent.
+    """
+    httpx = pytest.importorskip("httpx2")
+    anthropic = SimpleNamespace(
+        DefaultHttpxClient=httpx.Client, Anthropic=lambda http_client: http_client
+    )
+    names = {"anthropic": anthropic}
+    code = blocks("docs/how-to/other-clients.md")
+    assert len(code) == 4
+    for block in code:
+        shown = block.replace("import anthropic\n", "")
+        exec(STORES.sub('"memory://docs-others"', shown), names)
+    names["client"].close()
+    seen = names["call"](lambda: (429, {"retry-after": "2"}, b""))
+    assert (seen.what, 2 <= seen.wait <= 2.2) == ("later", True)
+    names["limiter"].close()
+
+
 def test_the_limits_of_the_reference_can_be_parsed():
     """
     Each text in the table of limits is one.

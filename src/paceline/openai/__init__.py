@@ -26,19 +26,27 @@ except ModuleNotFoundError as _missing:
         hint='Install it with: pip install "paceline[openai]"',
     ) from None
 
+from ._doors import AsyncLimitedTransport, LimitedTransport, limit_http
 from ._errors import LimitExceeded, QuotaExhausted, RequestTooLarge
 from ._limit import Learnt, learnt, limit, unlimit
+from ._observe import Observed, observe, observe_async
 from ._pool import Credential, Pool
 
 __all__ = [
+    "AsyncLimitedTransport",
     "Credential",
     "Learnt",
     "LimitExceeded",
+    "LimitedTransport",
+    "Observed",
     "Pool",
     "QuotaExhausted",
     "RequestTooLarge",
     "learnt",
     "limit",
+    "limit_http",
+    "observe",
+    "observe_async",
     "unlimit",
 ]
 

@@ -205,7 +205,9 @@ def refuse(request: Any, error: Exception) -> Any:
     """
     local = isinstance(error, openai.RateLimitError)
     status = _TOO_MANY if local else _UNAVAILABLE
-    response = _answer(request, status, getattr(error, "code", ""), str(error))
+    wait = getattr(error, "retry_after", 0.0)
+    headers = {"retry-after": f"{wait:.3f}"} if wait else {}
+    response = _answer(request, status, getattr(error, "code", ""), str(error), headers)
     return raising(response, error)
 
 

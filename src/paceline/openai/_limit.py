@@ -3,50 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
-from weakref import WeakMethod
 
 import openai
 
-from paceline._engine import seconds
-from paceline._errors import ConfigError, MisuseError
-from paceline._provider.cost import (
-    COSTS,
-    DEFAULT_REFUND,
-    REFUNDS,
-    CostName,
-    CostRule,
-    Refund,
-)
-from paceline._suggest import listed
+from paceline._errors import ConfigError
+from paceline._provider.cost import CostName, CostRule, Refund
 
-from . import _aio, _sync
+from ._hook import hook_of, install, is_async, remove
 from ._pool import Pool
-from ._site import Site, Tokens
+from ._site import Tokens
 from ._team import team
+from ._terms import Terms, site_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from paceline import RateLimiter
 
+AnyClient = TypeVar("AnyClient")
 Client = TypeVar("Client", bound=openai.OpenAI | openai.AsyncOpenAI)
 
 _AZURE = (openai.AzureOpenAI, openai.AsyncAzureOpenAI)
-
-
-class _Hook:
-    """What stands in place of an HTTP client's send, and what stood there."""
-
-    def __init__(self, site: Site, http: Any, *, is_async: bool) -> None:
-        self.site: Site = site
-        self.before: Any = vars(http).get("send")
-        make: Callable[..., Any] = _aio.hook if is_async else _sync.hook
-        self._send = make(site, self.before or _method(http))
-
-    def __call__(self, request: Any, **options: Any) -> Any:
-        return self._send(request, **options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,15 +109,7 @@ def limit(
         ConfigError: If the client or a setting makes no sense (P111, P112, P113, P131).
         MisuseError: If its HTTP client is limited already, in another way (P506).
     """
-    http = _http(client)
     azure = isinstance(client, _AZURE)
-    rule: CostName | CostRule = cost if cost is not None else _own_rule(client)
-    if timeout is not None:
-        timeout = seconds("timeout", timeout)
-    _check_option("cost", rule, COSTS, also_callable=True)
-    _check_option("refund", refund, (None, *REFUNDS))
-    _check_option("tokens", tokens, ("learnt", "exact"), also_callable=True)
-    _check_option("usage", usage, ("as_asked", "inject"))
     _check_pool(pool, scope)
     if scope is None and pool is None and not azure and _makes_keys(client):
         raise ConfigError(
@@ -147,59 +117,48 @@ def limit(
             code="P112",
             hint='Name it: limit(client, limiter, scope="team-a").',
         )
-    named = rule if isinstance(rule, str) else "openai"
-    site = Site(
-        limiter=limiter,
-        scope=scope,
-        timeout=timeout,
-        cost=rule,
-        refund=refund or DEFAULT_REFUND[named],
-        tokens=tokens,
-        inject=usage == "inject",
-        learn=learn,
-        host_scope=azure,
-    )
+    terms: Terms = {
+        "scope": scope,
+        "timeout": timeout,
+        "cost": cost if cost is not None else _own_rule(client),
+        "refund": refund,
+        "tokens": tokens,
+        "usage": usage,
+        "learn": learn,
+    }
+    http = _http(client)
+    site = site_of(limiter, terms, host_scope=azure)
     if pool is not None:
         site = replace(site, team=team(site, pool, str(client.base_url), azure=azure))
-    hook = vars(http).get("send")
-    if not isinstance(hook, _Hook):
-        is_async = isinstance(client, openai.AsyncOpenAI)
-        http.send = _Hook(site, http, is_async=is_async)
-    elif hook.site != site:
-        raise MisuseError(
-            "this client's HTTP client is limited already, with other settings",
-            code="P506",
-            hint="unlimit(client) first, or give each client its own http_client.",
-        )
+    install(site, http, is_async=isinstance(client, openai.AsyncOpenAI))
     return client
 
 
-def unlimit(client: Client) -> Client:
+def unlimit(client: AnyClient) -> AnyClient:
     """
-    Undo :func:`limit`. Calls under way keep their permits; twice is once.
+    Undo :func:`limit` or :func:`limit_http`.
+
+    Calls under way keep their permits; twice is once.
 
     Raises:
-        ConfigError: If *client* is none of the SDK's (P113).
+        ConfigError: If *client* is none of the SDK's, httpx's or httpx2's (P113).
     """
-    http = _http(client)
-    hook = vars(http).get("send")
-    if isinstance(hook, _Hook):
-        if hook.before is None:
-            del http.send
-        else:
-            http.send = hook.before
+    remove(_any_http(client))
     return client
 
 
-def learnt(client: openai.OpenAI | openai.AsyncOpenAI) -> tuple[Learnt, ...]:
+def learnt(client: object) -> tuple[Learnt, ...]:
     """
     Return what the answers have taught this process, per scope and model.
 
+    Args:
+        client: What was given to :func:`limit` or :func:`limit_http`.
+
     Raises:
-        ConfigError: If *client* is none of the SDK's (P113), or is not limited (P113).
+        ConfigError: If *client* is no such client, or is not limited (P113).
     """
-    hook = vars(_http(client)).get("send")
-    if not isinstance(hook, _Hook):
+    hook = hook_of(_any_http(client))
+    if hook is None:
         raise ConfigError(
             "this client is not limited", code="P113", hint="limit(client, limiter)"
         )
@@ -220,19 +179,6 @@ def learnt(client: openai.OpenAI | openai.AsyncOpenAI) -> tuple[Learnt, ...]:
     )
 
 
-def _method(http: Any) -> Callable[..., Any]:
-    """Return a client's send without keeping the client: it closes when it falls."""
-    method = WeakMethod(http.send)
-
-    def send(request: Any, **options: Any) -> Any:
-        found: Callable[..., Any] | None = method()
-        if found is None:
-            raise ReferenceError("the HTTP client of this hook is gone")
-        return found(request, **options)
-
-    return send
-
-
 def _http(client: object) -> Any:
     if isinstance(client, openai.OpenAI | openai.AsyncOpenAI):
         # The one private name of the SDK that is touched.
@@ -240,8 +186,16 @@ def _http(client: object) -> Any:
     raise ConfigError(
         f"{type(client).__name__} is no client of the openai SDK",
         code="P113",
-        hint="Give an OpenAI(), AsyncOpenAI(), AzureOpenAI() or AsyncAzureOpenAI().",
+        hint="Give an OpenAI(), AsyncOpenAI(), AzureOpenAI() or AsyncAzureOpenAI(); "
+        "for HTTP clients there is limit_http().",
     )
+
+
+def _any_http(client: object) -> Any:
+    with suppress(ConfigError):
+        is_async(client)
+        return client
+    return _http(client)
 
 
 def _own_rule(client: object) -> CostName:
@@ -268,20 +222,3 @@ def _check_pool(pool: object, scope: str | None) -> None:
             code="P131",
             hint="Each credential of a pool has a scope of its own.",
         )
-
-
-def _check_option(
-    name: str,
-    value: object,
-    known: tuple[object, ...],
-    *,
-    also_callable: bool = False,
-) -> None:
-    if value in known or (also_callable and callable(value)):
-        return
-    words = [str(each) for each in known if each is not None]
-    raise ConfigError(
-        f"{name} is {value!r}",
-        code="P113",
-        hint=f"Give {listed(words)}" + (", or a callable." if also_callable else "."),
-    )

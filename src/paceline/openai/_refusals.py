@@ -45,13 +45,13 @@ def react(
         account.too_large(priced.cost, now, refusal.message)
         _errors.raising(response, _errors.too_large_upstream(refusal, response))
     else:
-        yield from _cool_down(site, account, refusal, now, dice)
+        yield from share_cool_down(site, account, refusal, now, dice)
 
 
-def _cool_down(
+def share_cool_down(
     site: Site, account: Account, refusal: Refusal, now: float, dice: float
-) -> Plan[None]:
-    """Let nobody call for as long as the server asks, and a little longer."""
+) -> Plan[float]:
+    """Let nobody call for as long as the server asks and a little longer; return it."""
     seconds = cool_down(refusal.wait, dice)
     with account.lock:
         if refusal.kind is Kind.SLOW_DOWN:
@@ -62,3 +62,4 @@ def _cool_down(
     except PacelineError as failure:
         # This process keeps to it all the same, by its own pace.
         _log.warning("%s: a cool-down was not shared: %s", account.key.label, failure)
+    return seconds
