@@ -18,7 +18,8 @@ time, when the bucket that was full at the start is empty: of requests and of to
 that stay charged, what was admitted; of tokens that come back, what answers used.
 `failed` are calls that failed in the end. `over_bucket` is by how many units arrivals
 overran the bucket at the worst moment. With --check it ends with 1 if paceline met a
-429 or used less than 95 % in any row.
+429, or used less than 95 %, in any row; but for the share of the row that must find out
+by itself that tokens come back, which calls that overlap cannot show.
 """
 
 from __future__ import annotations
@@ -202,8 +203,11 @@ def main() -> int:
             continue
         result = measure(row, store, options.seconds)
         print(json.dumps(result), flush=True)
-        paced = row.client != "sdk"
-        wrong += paced and (result["answers_429"] > 0 or result["used"] < LEAST_USED)
+        if row.client == "sdk":
+            continue
+        untold = row == Row("tokens", "actual", "paceline")
+        wrong += result["answers_429"] > 0
+        wrong += result["used"] < LEAST_USED and not untold
     return int(options.check and wrong > 0)
 
 
