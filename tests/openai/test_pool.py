@@ -11,7 +11,7 @@ import openai
 import pytest
 
 import rig
-from paceline import ConfigError, Key, RateLimiter
+from paceline import ConfigError, Key, MisuseError, RateLimiter
 from paceline.openai import (
     Credential,
     LimitExceeded,
@@ -425,6 +425,7 @@ def test_identities_are_the_credentials_own(mock, limiter, model, monkeypatch):
         ([], "no credentials"),
         ([Credential()], "neither env nor api_key"),
         ([Credential("A", api_key="b")], "both env and api_key"),
+        ([Credential(api_key="k", base_url="eu.test/v1")], "no URL"),
         ([Credential("NOT_SET_ANYWHERE")], r"\$NOT_SET_ANYWHERE is empty"),
         (
             [Credential(api_key="k", scope="a"), Credential(api_key="k", scope="b")],
@@ -454,6 +455,36 @@ def test_a_pool_hides_its_keys_and_excludes_a_scope(limiter):
             limit(client, limiter, pool=pool, scope="a")
         with pytest.raises(ConfigError, match="P131"):
             limit(client, limiter, pool=[secret])
+
+
+def test_the_same_pool_twice_is_once_and_another_one_is_refused(limiter):
+    """
+    As with all other settings.
+    """
+    with openai.OpenAI(api_key="pool") as client:
+        pool = Pool([Credential(api_key="a", scope="a")])
+        limit(client, limiter, pool=pool)
+        assert limit(client, limiter, pool=pool) is client
+        with pytest.raises(MisuseError, match="P506"):
+            limit(client, limiter, pool=Pool(pool.credentials))
+
+
+def test_who_waits_is_counted_once():
+    """
+    The backlog is the room that the store foresaw, and what waits since.
+    """
+    pool, key = Pool([Credential(api_key="a", scope="a")]), Key(scope="a")
+    with RateLimiter("memory://backlog", limits="60 requests/min") as limiter:
+        limits = limiter._engine.lookup(key)[1].limits
+    assert pool.backlog(key, limits, 100.0) is None
+    pool.queue(key, {"requests": 1}, 105.0)
+    assert pool.backlog(key, limits, 100.0) == 6.0
+    pool.queue(key, {"requests": 2}, None)
+    assert pool.backlog(key, limits, 100.0) == 8.0
+    assert pool.backlog(key, limits, 110.0) == 3.0
+    for cost in (1, 2):
+        pool.unqueue(key, {"requests": cost})
+    assert pool.backlog(key, limits, 100.0) is None
 
 
 def test_what_waits_takes_as_long_as_the_slowest_limit():

@@ -26,11 +26,12 @@ except ModuleNotFoundError as _missing:
         hint='Install it with: pip install "paceline[openai]"',
     ) from None
 
+from ._credential import Credential
 from ._doors import AsyncLimitedTransport, LimitedTransport, limit_http
 from ._errors import LimitExceeded, QuotaExhausted, RequestTooLarge
 from ._limit import Learnt, learnt, limit, unlimit
 from ._observe import Observed, observe, observe_async
-from ._pool import Credential, Pool
+from ._pool import Pool
 
 __all__ = [
     "AsyncLimitedTransport",

@@ -4,75 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import random
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import KW_ONLY, dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, TypeAlias
 
 from paceline._engine import seconds
-from paceline._errors import ConfigError
 from paceline._key import Key
 
+from ._credential import Credential, wrong
+
 if TYPE_CHECKING:
-    from paceline import RateLimiter
     from paceline._limits import Limit
 
 Sticky: TypeAlias = str | Callable[[Mapping[str, object]], str | None]
 
 _log = logging.getLogger("paceline")
-
-
-@dataclass(frozen=True, slots=True)
-class Credential:
-    """
-    An API key of a quota of its own, for a :class:`Pool`.
-
-    Args:
-        env: The environment variable that has the key; read when the pool is made.
-
-        api_key: The key itself, in place of *env*. Kept out of reprs, logs and errors.
-
-        scope: The name of the quota. Keys of one organisation and project share one
-            quota: give them one name. None makes the key its own quota.
-
-        base_url: Where its calls go, as the client's own ``base_url``. None is there.
-
-        organization: The ``OpenAI-Organization`` to send; None sends none.
-
-        project: The ``OpenAI-Project`` to send; None sends none.
-
-        limiter: Has this quota's limits, if they are not those of ``limit()``'s.
-    """
-
-    env: str | None = None
-    _: KW_ONLY
-    api_key: str | None = field(default=None, repr=False)
-    scope: str | None = None
-    base_url: str | None = None
-    organization: str | None = None
-    project: str | None = None
-    limiter: RateLimiter | None = field(default=None, repr=False)
-
-    def secret(self, where: str) -> str:
-        """
-        Return the key.
-
-        Raises:
-            ConfigError: If there is none, or two (P131).
-        """
-        if (self.env is None) == (self.api_key is None):
-            which = "neither env nor" if self.env is None else "both env and"
-            raise _wrong(f"{where} has {which} api_key", "Give one of them.")
-        text = self.api_key if self.env is None else os.environ.get(self.env)
-        if not text or not text.strip():
-            name = "api_key" if self.env is None else f"${self.env}"
-            raise _wrong(f"{where}: {name} is empty or not set", "Set it to the key.")
-        return text.strip()
 
 
 class Pool:
@@ -113,7 +63,7 @@ class Pool:
             patience = seconds("patience", patience)
         self.patience: float | None = patience
         if not self.credentials:
-            raise _wrong("a pool has no credentials", 'Pool([Credential(env="KEY")])')
+            raise wrong("a pool has no credentials", 'Pool([Credential(env="KEY")])')
         self._secrets = tuple(
             each.secret(f"credential {number} of a pool")
             for number, each in enumerate(self.credentials, 1)
@@ -197,11 +147,17 @@ class Pool:
         with self._lock:
             self._busy[number] -= 1
 
-    def queue(self, key: Key, cost: Mapping[str, int], due: float) -> None:
-        """Take note that a call of this process waits, and when its turn may come."""
+    def queue(self, key: Key, cost: Mapping[str, int], due: float | None) -> None:
+        """
+        Take note that a call of this process waits.
+
+        Args:
+            due: When there is room for the first, if the store said so.
+        """
         with self._lock:
             self._waiting.setdefault(key, Counter()).update(cost)
-            self._due[key] = max(due, self._due.get(key, 0.0))
+            known = self._due.setdefault(key, 0.0)
+            self._due[key] = known if due is None else max(due, known)
 
     def unqueue(self, key: Key, cost: Mapping[str, int]) -> None:
         """Take note that it waits no more."""
@@ -264,7 +220,7 @@ class Pool:
             self.key(number, None)  # a scope that is none says so now
             first = known.setdefault((secret, each.base_url), number)
             if self.credentials[first].scope != each.scope:
-                raise _wrong(
+                raise wrong(
                     f"credentials {first + 1} and {number + 1} of a pool have one key "
                     "under two names",
                     "One key is one quota: give them the same scope.",
@@ -280,7 +236,3 @@ def drain(limits: Iterable[Limit], waiting: Mapping[str, int]) -> float:
         if isinstance(per, int | float):  # a calendar's period says nothing of now
             longest = max(longest, waiting.get(limit.unit, 0) * per / rate)
     return longest
-
-
-def _wrong(what: str, hint: str) -> ConfigError:
-    return ConfigError(what, code="P131", hint=hint)
