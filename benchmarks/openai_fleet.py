@@ -31,6 +31,7 @@ import multiprocessing
 import sys
 import time
 import uuid
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -57,6 +58,7 @@ LIMITS = {
 # The journeys spread over 20 ms; the rest is for a busy machine.
 GUARD = 0.1
 START_SECONDS = 120.0
+ANSWER_SECONDS = 20.0
 LEAST_USED = 0.95
 
 
@@ -106,7 +108,10 @@ def work(order: Order) -> dict[str, int]:
 
 async def _work(order: Order) -> dict[str, int]:
     counts = {"calls": 0, "failed": 0}
-    client = openai.AsyncOpenAI(base_url=order.base_url, api_key=order.api_key)
+    # An answer that never comes is a failed call, not a benchmark that never ends.
+    client = openai.AsyncOpenAI(
+        base_url=order.base_url, api_key=order.api_key, timeout=ANSWER_SECONDS
+    )
     limiter = None
     # A fleet that has run for a while has its connections open.
     await asyncio.gather(*(client.models.list() for _ in range(TASKS)))
@@ -164,15 +169,14 @@ def measure(row: Row, store: str, seconds: float) -> dict[str, Any]:
     ) as mock:
         order = Order(row, mock.base_url, store, f"key-{uuid.uuid4().hex}", seconds)
         barrier = context.Barrier(PROCESSES + 1)
-        with context.Pool(PROCESSES, prepare, (barrier,)) as pool:
-            orders = [order] * PROCESSES
-            running = pool.map_async(work, orders, chunksize=1)
+        with ProcessPoolExecutor(PROCESSES, context, prepare, (barrier,)) as pool:
+            running = [pool.submit(work, order) for _ in range(PROCESSES)]
             barrier.wait(START_SECONDS)
             time.sleep(seconds / 3)
             before, earlier = time.monotonic(), account_of(mock, row)[1]
             time.sleep(seconds * 2 / 3)
             after, later = time.monotonic(), account_of(mock, row)[1]
-            parts = running.get(START_SECONDS)
+            parts = [each.result(START_SECONDS) for each in running]
         account, binding = account_of(mock, row)
     comes_back = (row.binding, row.charge) == ("tokens", "actual")
     what = "settled" if comes_back else "admitted"
