@@ -85,18 +85,16 @@ for i = 1, args_count() do
     requests[i] = request
 end
 
-local record = scope.lane and lane_recall(scope.lane)
-if record then
-    return replay(scope, record, requests)
-elseif record == false then
-    return { 3, scope.now }
+local known = replay(scope, requests)
+if known then
+    return known
 end
 
 local answers, outcomes = {}, {}
 for i, request in ipairs(requests) do
     booking_decide(scope, request, i, answers, outcomes)
 end
-scope_save(scope, head.display, lane_record(scope, outcomes))
+scope_save(scope, head.display, outcomes)
 local reply = { 1, scope.now }
 scope_report(scope, reply)
 for _, value in ipairs(answers) do

@@ -48,14 +48,9 @@ scope_limits(scope)
 
 local outcomes = {}
 local rows = args_rows({ "limit", "stop", "epoch" })
-local record = scope.lane and lane_recall(scope.lane)
-if record then
-    for i = 1, #rows do
-        rows[i].charges = {}
-    end
-    return replay(scope, record, rows)
-elseif record == false then
-    return { 3, scope.now }
+local known = replay(scope, rows)
+if known then
+    return known
 end
 for i, row in ipairs(rows) do
     local limit, stop = scope.limits[tonumber(row.limit)], 0
@@ -66,7 +61,7 @@ for i, row in ipairs(rows) do
     outcomes[i] = { 1, stop, 0 }
 end
 
-scope_save(scope, "", lane_record(scope, outcomes))
+scope_save(scope, "", outcomes)
 local reply = { 1, scope.now }
 scope_report(scope, reply)
 for _, outcome in ipairs(outcomes) do

@@ -54,11 +54,9 @@ scope_limits(scope)
 if scope.other_day then
     return { 0, scope.now }
 end
-local record = scope.lane and lane_recall(scope.lane)
-if record then
-    return replay(scope, record, {})
-elseif record == false then
-    return { 3, scope.now }
+local known = replay(scope, {})
+if known then
+    return known
 end
 
 local rows = args_rows({ "limit", "moment", "change", "epoch", "shift", "stamp" })
@@ -77,7 +75,7 @@ for i, row in ipairs(rows) do
     end
 end
 
-scope_save(scope, "", lane_record(scope, {}))
+scope_save(scope, "", {})
 local reply = { 1, scope.now }
 scope_report(scope, reply)
 return reply

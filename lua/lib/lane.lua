@@ -52,8 +52,7 @@ end
 local function lane_record(scope, outcomes)
     local parts = { string.format("%016.0f", scope.now) }
     for _, field in ipairs(scope.fields) do
-        local seq = field.seq + (field.dirty and 1 or 0)
-        parts[#parts + 1] = string.format("%s%013.0f%016.0f", field.epoch, seq, field.shift)
+        parts[#parts + 1] = string.format("%s%013.0f%016.0f", field.epoch, field.seq, field.shift)
     end
     for _, outcome in ipairs(outcomes) do
         parts[#parts + 1] = string.format("%2.0f%016.0f%4.0f", unpack(outcome))

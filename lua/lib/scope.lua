@@ -102,10 +102,10 @@ local function scope_purge(scope)
     end
 end
 
--- Write what changed; `record` is what the lane keeps of the answer. The expiry of the
+-- Write what changed; the lane, if any, keeps a record of the outcomes. The expiry of the
 -- hash only ever moves later: fields and limits that this client does not know may need
 -- it.
-local function scope_save(scope, display, record)
+local function scope_save(scope, display, outcomes)
     local life = 0
     local pairs_out = scope_encode(scope)
     if #pairs_out == 0 then
@@ -118,9 +118,9 @@ local function scope_save(scope, display, record)
             pairs_out[#pairs_out + 1] = display
         end
     end
-    if scope.lane and record then
+    if scope.lane and outcomes then
         pairs_out[#pairs_out + 1] = scope.lane.name
-        pairs_out[#pairs_out + 1] = lane_encode(scope.lane, scope.now, record)
+        pairs_out[#pairs_out + 1] = lane_encode(scope.lane, scope.now, lane_record(scope, outcomes))
     end
     local ttl = math.ceil(life / 1000) + SCOPE_SLACK_MS
     local late = redis.call("PTTL", KEYS[1]) < ttl - SCOPE_SLACK_MS / 2

@@ -53,9 +53,9 @@ async def _call(call: Ask | Call, store: AsyncStore) -> Any:
     if isinstance(call, Ask):
         return await store.counter.ask(call, lambda asks: run(serve(asks), store))
     asked = time.monotonic()
-    if not call.ordered:
+    if call.needless is None:
         return await store.call(call, asked)
     async with store.queue(call.key):
-        if call.needless is not None and call.needless():
+        if call.needless():
             return None
         return await store.call(call, asked)

@@ -45,10 +45,8 @@ class Call:
     One call of ``lua/{script}.lua``, ready to be sent.
 
     Attributes:
-        ordered: Whether callers of one process must be served in their order.
-
-        needless: Of an ordered call: asked when its turn comes; if True it is not
-            sent, and its reply is None.
+        needless: Of a call that waits for others of its key that have one: asked when
+            its turn comes; if True it is not sent, and its reply is None.
 
         patience: Seconds for which it may be sent again if its reply is lost.
 
@@ -58,7 +56,6 @@ class Call:
     script: str
     key: str
     args: tuple[Arg, ...]
-    ordered: bool = False
     needless: Callable[[], bool] | None = None
     patience: float = inf
     lane: Place | None = None

@@ -24,7 +24,7 @@ COOL_DOWN = "cool-down"
 
 # The first value of a reply. 0 asks for the calendar of the server's day.
 OTHER_DAY = 0
-_AGAIN, _FORGOTTEN = 2, 3
+AGAIN, _FORGOTTEN = 2, 3
 
 # The code of an answer.
 _CHARGED, _LATER, _NEVER = 1, 2, -1
@@ -124,7 +124,7 @@ def unwrap(reply: Reply) -> tuple[int, Reply]:
     """
     try:
         kind = int(reply[0])
-        if kind == _AGAIN:
+        if kind == AGAIN:
             return int(reply[1]), reply[2:]
     except (TypeError, ValueError, IndexError) as error:
         raise _strange(reply) from error

@@ -52,9 +52,9 @@ def _call(call: Ask | Call, store: SyncStore) -> Any:
     if isinstance(call, Ask):
         return store.counter.ask(call, lambda asks: run(serve(asks), store))
     asked = time.monotonic()
-    if not call.ordered:
+    if call.needless is None:
         return store.call(call, asked)
     with store.queue(call.key):
-        if call.needless is not None and call.needless():
+        if call.needless():
             return None
         return store.call(call, asked)

@@ -272,7 +272,7 @@ def _ask_cool_down(desk: Desk, scope: Scope, policy: Policy, now: float) -> Plan
 
     call = _wire.encode_peek(scope, policy, desk.almanac.clock())
     try:
-        reply = yield replace(call, ordered=True, needless=known)
+        reply = yield replace(call, needless=known)
     except StoreError:
         return  # the turn is booked; a store that went away cannot take it back
     if reply is not None and not desk.almanac.other_day(reply):

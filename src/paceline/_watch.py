@@ -30,7 +30,7 @@ from ._events import (
     Waiting,
 )
 from ._limits import Concurrency
-from ._reply import Answer
+from ._reply import AGAIN, Answer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _log = logging.getLogger("paceline")
-_REPLAYED = 2  # the first value of a reply that was made before
 _BRIEF = 0.001  # seconds: a shorter pause is no wait
 
 
@@ -225,7 +224,7 @@ class _Follower:
 def _replayed(value: Any) -> bool:
     if isinstance(value, Answer):
         return value.replayed
-    return isinstance(value, list) and value[:1] == [_REPLAYED]
+    return isinstance(value, list) and value[:1] == [AGAIN]
 
 
 def by_unit(policy: Policy, amounts: Sequence[int]) -> dict[str, int]:

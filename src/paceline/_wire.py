@@ -105,7 +105,7 @@ def encode_acquire(scope: Scope, requests: Sequence[Request], clock: Clock) -> C
         args += (request.span_us, request.part, int(request.again), len(limits))
         for limit, cost in zip(limits, request.charges, strict=True):
             args += (book.limits[place(request.policy, limit)], cost)
-    return Call("acquire", scope.key, tuple(args), ordered=True)
+    return Call("acquire", scope.key, tuple(args))
 
 
 def encode_settle(

@@ -19,8 +19,8 @@ STATE = (
         "settle not recalled",
         "a settlement that is sent again refunds once",
         "settle",
-        "local record = scope.lane and lane_recall(scope.lane)",
-        "local record",
+        "local known = replay(scope, {})",
+        "local known",
         (
             "proof/test_counterexamples_state.py::test_a_settlement_that_is_sent_again_refunds_once",
         ),
@@ -29,8 +29,8 @@ STATE = (
         "acquire not recalled",
         "a request that is sent again is charged once",
         "acquire",
-        "local record = scope.lane and lane_recall(scope.lane)",
-        "local record",
+        "local known = replay(scope, requests)",
+        "local known",
         (
             "proof/test_counterexamples_state.py::test_a_request_that_is_sent_again_is_charged_once",
         ),
@@ -39,8 +39,8 @@ STATE = (
         "renewal not recalled",
         "a renewal that is sent again moves one holder",
         "renew",
-        "local record = scope.lane and lane_recall(scope.lane)",
-        "local record",
+        "local known = replay(scope, rows)",
+        "local known",
         (
             "proof/test_counterexamples_state.py::test_a_renewal_that_is_sent_again_moves_one_holder",
         ),
