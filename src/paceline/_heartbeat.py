@@ -117,26 +117,35 @@ class Heartbeat:
         for permit in due:
             by_scope.setdefault(permit.scope, []).append(permit)
         for scope, permits in by_scope.items():
-            holds = [(permit, *hold) for permit in permits for hold in leases(permit)]
+            self._renew_all(scope, permits)
+            self._put_off(permits)
+
+    def _renew_all(self, scope: Scope, permits: list[Permit]) -> None:
+        held = [(permit, permit.renewing()) for permit in permits]
+        holds = [hold for _, some in held for hold in some]
+        ends: list[int] = []
+        try:
+            if holds:
+                ends = self._renew(scope, holds)
+                self._failing = False
+        except PacelineError as error:
+            self._failed(error)
+        for (policy, limit, _), end in zip(holds, ends, strict=False):
+            if not end:
+                _log.warning(
+                    "a call held a place of %s (%s) for longer than its lease, "
+                    "which could not be renewed in time; more than %d may be "
+                    "under way",
+                    limit.name,
+                    "/".join(filter(None, (scope.display, policy.account))),
+                    limit.capacity,
+                )
+        for permit, some in held:
+            of_it, ends = ends[: len(some)], ends[len(some) :]
             try:
-                ends = self._renew(scope, [hold[1:] for hold in holds])
+                permit.renewed(of_it)
             except PacelineError as error:
                 self._failed(error)
-                self._put_off(permits)
-                continue
-            self._failing = False
-            for (permit, policy, limit, post), end in zip(holds, ends, strict=True):
-                permit.renewed(limit, post, end)
-                if not end:
-                    _log.warning(
-                        "a call held a place of %s (%s) for longer than its lease, "
-                        "which could not be renewed in time; more than %d may be "
-                        "under way",
-                        limit.name,
-                        "/".join(filter(None, (scope.display, policy.account))),
-                        limit.capacity,
-                    )
-            self._put_off(permits)
 
     def _failed(self, error: PacelineError) -> None:
         # One line per outage.
@@ -149,21 +158,7 @@ class Heartbeat:
         with self._changed:
             for permit in permits:
                 if permit in self._due:
-                    held = leases(permit)
-                    if held:
-                        self._due[permit] = now + _PART * _lease(permit)
-                    else:
-                        del self._due[permit]
-
-
-def leases(permit: Permit) -> Holds:
-    """Return the places that a permit holds."""
-    policy = permit.policy
-    return [
-        (policy, limit, post)
-        for limit, post in zip(policy.limits, permit.booking.posts, strict=True)
-        if isinstance(limit, Concurrency) and post.units and post.moment
-    ]
+                    self._due[permit] = now + _PART * _lease(permit)
 
 
 def _lease(permit: Permit) -> float:

@@ -10,10 +10,11 @@ from ._errors import StoreError
 from ._limits import Concurrency
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ._calls import Booking, Post, Scope
     from ._engine import Engine
+    from ._heartbeat import Holds
     from ._limits import Limit
     from ._policy import Cost, Policy
     from ._turns import Granted
@@ -40,6 +41,8 @@ class Permit:
         self._lock = threading.Lock()
         self._posted = False
         self._held = policy.leases
+        self._renewing = False
+        self._let_go_of = False
         if policy.leases:
             engine.heartbeat.hold(self)
 
@@ -123,13 +126,43 @@ class Permit:
         if actual is not None:
             await self._engine.run_async(self._engine.settle(self, actual))
 
-    def renewed(self, limit: Limit, post: Post, end: int) -> None:
-        """Note the new end of a lease, in the store's microseconds; 0 is a lost one."""
-        later = post._replace(moment=end, units=1 if end else 0)
+    def renewing(self) -> Holds:
+        """Return the places to renew; until that is done, a release waits for it."""
         with self._lock:
-            if self._held:
-                posts = [later if each is limit else old for each, old in self._pairs()]
-                self._booking = replace(self._booking, posts=tuple(posts))
+            holds: Holds = [
+                (self._policy, limit, post)
+                for limit, post in self._pairs()
+                if self._held and isinstance(limit, Concurrency) and post.units
+            ]
+            self._renewing = bool(holds)
+            return holds
+
+    def renewed(self, ends: Sequence[int]) -> None:
+        """
+        Note the new ends of the leases, and end a hold that was let go of meanwhile.
+
+        Args:
+            ends: In the store's microseconds, 0 for a lost one; empty if nobody knows.
+
+        Raises:
+            StoreError: If such a hold could not be ended.
+        """
+        with self._lock:
+            left = iter(ends)
+            posts = [
+                post._replace(moment=end, units=1 if end else 0)
+                if isinstance(limit, Concurrency)
+                and post.units
+                and (end := next(left, None)) is not None
+                else post
+                for limit, post in self._pairs()
+            ]
+            self._booking = replace(self._booking, posts=tuple(posts))
+            self._renewing = False
+            let_go, self._let_go_of = self._let_go_of, False
+        if let_go:
+            actual = self._no_places(tuple(post.units for post in posts))
+            self._engine.run(self._engine.settle(self, actual))
 
     def _nothing(self) -> dict[str, int]:
         return dict.fromkeys(self._policy.units, 0)
@@ -159,6 +192,13 @@ class Permit:
             return actual
         self._held = False
         self._engine.heartbeat.drop(self)
+        if self._renewing:
+            # Where the lease ends is about to change: the renewal ends it then.
+            self._let_go_of = True
+            return actual
+        return self._no_places(actual)
+
+    def _no_places(self, actual: tuple[int, ...]) -> tuple[int, ...]:
         pairs = zip(self._policy.limits, actual, strict=True)
         return tuple(
             0 if isinstance(limit, Concurrency) else units for limit, units in pairs

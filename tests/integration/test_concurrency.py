@@ -16,6 +16,7 @@ from paceline import (
     RateLimiter,
     RateLimitExceeded,
     SlidingWindow,
+    StoreUnavailable,
 )
 
 SHORT = Concurrency(2, lease=0.6)
@@ -184,6 +185,45 @@ def test_a_long_call_is_renewed(store_url):
         assert threading.active_count() <= threads
         for permit in permits:
             permit.release()
+        assert free(limiter) == 2
+
+
+@pytest.mark.parametrize("ends", ["settle", "cancel", "release"])
+@pytest.mark.parametrize("late", [False, True])
+def test_a_release_that_crosses_a_renewal_frees_the_place(store_url, ends, late):
+    """
+    Let go of before or after the store moved its end: nothing is held afterwards.
+    """
+    with RateLimiter(store_url, limits=["2 concurrent", "100/min"]) as limiter:
+        permit, other = limiter.acquire("a"), limiter.acquire("a")
+        heartbeat = limiter._engine.heartbeat
+        renew = heartbeat._renew
+
+        def crossed(*args):
+            moved = renew(*args) if late else None
+            getattr(permit, ends)(*([1] if ends == "settle" else []))
+            return moved or renew(*args)
+
+        heartbeat._renew = crossed
+        heartbeat._beat([permit])
+        assert free(limiter) == 1
+        other.release()
+        assert free(limiter) == 2
+
+
+def test_a_release_that_crosses_a_renewal_that_fails_is_not_lost(store_url):
+    """
+    The old end is released then, for it still stands.
+    """
+    with RateLimiter(store_url, limits="2 concurrent") as limiter:
+        permit = limiter.acquire("a")
+
+        def lost(*_):
+            permit.release()
+            raise StoreUnavailable("gone")
+
+        limiter._engine.heartbeat._renew = lost
+        limiter._engine.heartbeat._beat([permit])
         assert free(limiter) == 2
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from .._calls import Booking, Scope
@@ -18,8 +18,8 @@ from .._rules import Rules
 from .._scopes import Scopes
 
 if TYPE_CHECKING:
-    from .._calls import Post
     from .._events import EventHandler
+    from .._heartbeat import Holds
     from .._limits import Limit
     from .._rules import Cost, Limits
     from .._turns import Wish
@@ -252,8 +252,12 @@ class _PretendPermit(Permit):
         """Check the true cost."""
         self.settle(cost)
 
-    def renewed(self, limit: Limit, post: Post, end: int) -> None:
+    def renewing(self) -> Holds:
         """Nothing is renewed."""
+        return []
+
+    def renewed(self, ends: Sequence[int]) -> None:
+        """Nothing was renewed."""
 
     def release(self) -> None:
         """Release nothing."""

@@ -14,11 +14,12 @@ from ._pretend import InstantLimiter
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
 
-    from .._calls import Booking, Post, Scope
+    from .._calls import Booking, Scope
     from .._decision import Decision, LimitStatus
     from .._events import EventHandler
-    from .._limits import Limit
+    from .._heartbeat import Holds
     from .._policy import Policy
     from .._rules import Cost
     from .._turns import Wish
@@ -227,9 +228,13 @@ class _RecordedPermit(Permit):
         await self._inner.release_async()
         self._note_release()
 
-    def renewed(self, limit: Limit, post: Post, end: int) -> None:
+    def renewing(self) -> Holds:
         """Pass on."""
-        self._inner.renewed(limit, post, end)
+        return self._inner.renewing()
+
+    def renewed(self, ends: Sequence[int]) -> None:
+        """Pass on."""
+        self._inner.renewed(ends)
 
     def _note_release(self) -> None:
         # The end of every block releases, most of them nothing.
