@@ -64,9 +64,10 @@ class Engine:
         self._store: Store = open_store(
             store, connect_timeout=connect, call_timeout=call
         )
-        self._desk = Desk(Almanac(_nonce))
+        # It tells two lives of a field apart, no secret.
+        self._desk = Desk(Almanac(lambda: randrange(10_000)))  # noqa: S311
         self._watch = _watch(on_event)
-        self.heartbeat: Heartbeat = Heartbeat(self._renew)
+        self.heartbeat: Heartbeat = Heartbeat(self._renew, connect + call)
         self._warned = False
         self._closed = False
 
@@ -186,15 +187,19 @@ class Engine:
         """Close; twice is once."""
         if not self._closed:
             self._closed = True
-            self.heartbeat.stop()
-            self._store.close()
+            try:
+                self.heartbeat.stop()
+            finally:
+                self._store.close()
 
     async def aclose(self) -> None:
         """Close, with the connections of the running event loop; twice is once."""
         if not self._closed:
             self._closed = True
-            self.heartbeat.stop()
-            await self._store.aclose()
+            try:
+                await self.heartbeat.stop_async()
+            finally:
+                await self._store.aclose()
 
 
 def refuse_places(policy: Policy) -> None:
@@ -292,7 +297,3 @@ def _secret(given: object) -> bytes | None:
             hint="Give the same secret to every process, or leave it out.",
         )
     return secret
-
-
-def _nonce() -> int:
-    return randrange(10_000)  # noqa: S311 -- tells two lives of a field apart, no secret

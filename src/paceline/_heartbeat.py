@@ -14,8 +14,8 @@ import time
 import weakref
 from typing import TYPE_CHECKING
 
-from ._errors import PacelineError
 from ._limits import Concurrency
+from ._under_way import UnderWay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,12 +45,18 @@ class Heartbeat:
 
     Args:
         renew: Renews leases of a scope; returns the new ends, 0 for what is lost.
+
+        patience: Seconds for which others wait for a renewal under way.
     """
 
-    def __init__(self, renew: Callable[[Scope, Holds], list[int]]) -> None:
+    def __init__(
+        self, renew: Callable[[Scope, Holds], list[int]], patience: float
+    ) -> None:
         self._renew = renew
+        self._patience = patience
         self._changed = threading.Condition()
         self._failing = False
+        self._stopped = False
         self._forget()
 
     def _forget(self) -> None:
@@ -59,6 +65,7 @@ class Heartbeat:
             weakref.WeakKeyDictionary()
         )
         self._thread: threading.Thread | None = None
+        self._beating: UnderWay | None = None
 
     def hold(self, permit: Permit) -> None:
         """Renew a permit's leases from now on."""
@@ -67,6 +74,8 @@ class Heartbeat:
             self._changed = threading.Condition()
             self._forget()
         with self._changed:
+            if self._stopped:
+                return
             self._due[permit] = time.monotonic() + _PART * _lease(permit)
             if self._thread is None:
                 self._thread = threading.Thread(
@@ -82,11 +91,25 @@ class Heartbeat:
                 self._due.pop(permit, None)
 
     def stop(self) -> None:
-        """Renew nothing any more."""
-        if self._pid == os.getpid():
-            with self._changed:
-                self._due.clear()
-                self._changed.notify()
+        """Renew nothing any more; wait, but not for ever, for what is under way."""
+        beating = self._end()
+        if beating is not None:
+            beating.wait()
+
+    async def stop_async(self) -> None:
+        """Do as :meth:`stop` does, on the running event loop."""
+        beating = self._end()
+        if beating is not None:
+            await beating.wait_async()
+
+    def _end(self) -> UnderWay | None:
+        if self._pid != os.getpid():
+            return None
+        with self._changed:
+            self._stopped = True
+            self._due.clear()
+            self._changed.notify()
+            return self._beating
 
     def _run(self) -> None:
         idle_since = time.monotonic()
@@ -96,7 +119,7 @@ class Heartbeat:
                 first = min(self._due.values(), default=None)
                 if first is not None:
                     idle_since = now
-                elif now - idle_since >= _LINGER:
+                elif self._stopped or now - idle_since >= _LINGER:
                     self._thread = None
                     return
                 if first is None or first > now:
@@ -108,7 +131,11 @@ class Heartbeat:
                     for permit, moment in self._due.items()
                     if moment <= now + _TOGETHER * _lease(permit)
                 ]
-            self._beat(due)
+                self._beating = UnderWay(self._patience)
+            try:
+                self._beat(due)
+            finally:
+                self._beating.end()
             # Nothing here may keep a permit alive that its owner has forgotten.
             del due
 
@@ -117,18 +144,21 @@ class Heartbeat:
         for permit in due:
             by_scope.setdefault(permit.scope, []).append(permit)
         for scope, permits in by_scope.items():
+            if self._stopped:
+                return
             self._renew_all(scope, permits)
             self._put_off(permits)
 
     def _renew_all(self, scope: Scope, permits: list[Permit]) -> None:
-        held = [(permit, permit.renewing()) for permit in permits]
+        renewal = UnderWay(self._patience)
+        held = [(permit, permit.renewing(renewal)) for permit in permits]
         holds = [hold for _, some in held for hold in some]
         ends: list[int] = []
         try:
             if holds:
                 ends = self._renew(scope, holds)
                 self._failing = False
-        except PacelineError as error:
+        except Exception as error:  # noqa: BLE001 -- the next renewal may succeed
             self._failed(error)
         for (policy, limit, _), end in zip(holds, ends, strict=False):
             if not end:
@@ -142,14 +172,17 @@ class Heartbeat:
                 )
         for permit, some in held:
             of_it, ends = ends[: len(some)], ends[len(some) :]
+            permit.renewed(of_it)
+        renewal.end()
+        for permit in permits:
             try:
-                permit.renewed(of_it)
-            except PacelineError as error:
+                permit.end_hold()
+            except Exception as error:  # noqa: BLE001 -- its lease ends it
                 self._failed(error)
 
-    def _failed(self, error: PacelineError) -> None:
-        # One line per outage.
-        if not self._failing:
+    def _failed(self, error: Exception) -> None:
+        # One line per outage, and none of what closing interrupts.
+        if not self._failing and not self._stopped:
             self._failing = True
             _log.warning("leases were not renewed, trying again: %s", error)
 

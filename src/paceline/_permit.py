@@ -10,7 +10,7 @@ from ._errors import StoreError
 from ._limits import Concurrency
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ._calls import Booking, Post, Scope
     from ._engine import Engine
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ._limits import Limit
     from ._policy import Cost, Policy
     from ._turns import Granted
+    from ._under_way import UnderWay
 
 
 class Permit:
@@ -41,8 +42,8 @@ class Permit:
         self._lock = threading.Lock()
         self._posted = False
         self._held = policy.leases
-        self._renewing = False
-        self._let_go_of = False
+        self._renewal: UnderWay | None = None
+        self._left = False
         if policy.leases:
             engine.heartbeat.hold(self)
 
@@ -65,7 +66,8 @@ class Permit:
         """
         Post the true cost: refund or charge the difference.
 
-        It also ends the permit's hold on a limit on concurrent calls.
+        It also ends the permit's hold on a limit on concurrent calls, as
+        :meth:`release` does.
 
         Args:
             cost: Units used. Units that are not named stay as they were booked.
@@ -75,22 +77,22 @@ class Permit:
 
             StoreError: If the store refused, or was not there.
         """
-        actual = self._claim(cost)
-        if actual is not None:
+        spent = self._policy.spent(cost)
+        if self._claim():
             try:
-                self._engine.run(self._engine.settle(self, actual))
+                self._post(spent, ends=self._let_go())
             except StoreError:
-                self._reopen(actual)
+                self._reopen(spent)
                 raise
 
     async def settle_async(self, cost: Cost) -> None:
         """Do as :meth:`settle` does, on the running event loop."""
-        actual = self._claim(cost)
-        if actual is not None:
+        spent = self._policy.spent(cost)
+        if self._claim():
             try:
-                await self._engine.run_async(self._engine.settle(self, actual))
+                await self._post_async(spent, ends=self._let_go())
             except StoreError:
-                self._reopen(actual)
+                self._reopen(spent)
                 raise
 
     def cancel(self) -> None:
@@ -110,23 +112,23 @@ class Permit:
         """
         End its hold on a limit on concurrent calls: the call is over; twice is once.
 
+        When it returns the place is free. (If the lease was just being renewed and the
+        store does not answer that, it is free as soon as it has, or with its lease.)
         Its cost can still be settled. Without such a limit it does nothing.
 
         Raises:
             StoreError: If the store refused, or was not there: the place is then free
                 when its lease ends.
         """
-        actual = self._let_go()
-        if actual is not None:
-            self._engine.run(self._engine.settle(self, actual))
+        if self._let_go():
+            self._post({}, ends=True)
 
     async def release_async(self) -> None:
         """Do as :meth:`release` does, on the running event loop."""
-        actual = self._let_go()
-        if actual is not None:
-            await self._engine.run_async(self._engine.settle(self, actual))
+        if self._let_go():
+            await self._post_async({}, ends=True)
 
-    def renewing(self) -> Holds:
+    def renewing(self, renewal: UnderWay) -> Holds:
         """Return the places to renew; until that is done, a release waits for it."""
         with self._lock:
             holds: Holds = [
@@ -134,18 +136,15 @@ class Permit:
                 for limit, post in self._pairs()
                 if self._held and isinstance(limit, Concurrency) and post.units
             ]
-            self._renewing = bool(holds)
+            self._renewal = renewal if holds else None
             return holds
 
     def renewed(self, ends: Sequence[int]) -> None:
         """
-        Note the new ends of the leases, and end a hold that was let go of meanwhile.
+        Note the new ends of the leases.
 
         Args:
             ends: In the store's microseconds, 0 for a lost one; empty if nobody knows.
-
-        Raises:
-            StoreError: If such a hold could not be ended.
         """
         with self._lock:
             left = iter(ends)
@@ -158,60 +157,75 @@ class Permit:
                 for limit, post in self._pairs()
             ]
             self._booking = replace(self._booking, posts=tuple(posts))
-            self._renewing = False
-            let_go, self._let_go_of = self._let_go_of, False
-        if let_go:
-            actual = self._no_places(tuple(post.units for post in posts))
-            self._engine.run(self._engine.settle(self, actual))
+            self._renewal = None
+
+    def end_hold(self) -> None:
+        """
+        End a hold whose release did not wait until it was renewed.
+
+        Raises:
+            StoreError: If it could not be ended.
+        """
+        with self._lock:
+            left, self._left = self._left, False
+        if left:
+            self._post({}, ends=True)
 
     def _nothing(self) -> dict[str, int]:
         return dict.fromkeys(self._policy.units, 0)
 
-    def _claim(self, cost: Cost) -> tuple[int, ...] | None:
-        """Return what to post, per limit; None if it was posted before."""
-        spent = self._policy.spent(cost)
+    def _claim(self) -> bool:
+        """Tell whether it is the first to post."""
         with self._lock:
-            if self._posted:
-                return None
-            self._posted = True
-            actual = tuple(
-                spent.get(limit.unit, post.units) for limit, post in self._pairs()
+            first, self._posted = not self._posted, True
+            return first
+
+    def _let_go(self) -> bool:
+        """Tell whether it is the first to end the hold; nothing renews it any more."""
+        with self._lock:
+            first, self._held = self._held, False
+        if first:
+            self._engine.heartbeat.drop(self)
+        return first
+
+    def _post(self, spent: Mapping[str, int], *, ends: bool) -> None:
+        renewal = self._renewal
+        try:
+            if ends and renewal is not None:
+                renewal.wait()
+        finally:
+            actual = self._actual(spent, ends=ends)
+            self._engine.run(self._engine.settle(self, actual))
+
+    async def _post_async(self, spent: Mapping[str, int], *, ends: bool) -> None:
+        renewal = self._renewal
+        try:
+            if ends and renewal is not None:
+                await renewal.wait_async()
+        finally:
+            actual = self._actual(spent, ends=ends)
+            await self._engine.run_async(self._engine.settle(self, actual))
+
+    def _actual(self, spent: Mapping[str, int], *, ends: bool) -> tuple[int, ...]:
+        """Return what to post, per limit."""
+        with self._lock:
+            if ends and self._renewal is not None:
+                # Where the lease ends is about to change: the renewal ends it then.
+                self._left, ends = True, False
+            return tuple(
+                0
+                if ends and isinstance(limit, Concurrency)
+                else spent.get(limit.unit, post.units)
+                for limit, post in self._pairs()
             )
-            return self._without_places(actual)
-
-    def _let_go(self) -> tuple[int, ...] | None:
-        with self._lock:
-            if not self._held:
-                return None
-            booked = tuple(post.units for post in self._booking.posts)
-            return self._without_places(booked)
-
-    def _without_places(self, actual: tuple[int, ...]) -> tuple[int, ...]:
-        """Take its places of concurrency limits out, the first time."""
-        if not self._held:
-            return actual
-        self._held = False
-        self._engine.heartbeat.drop(self)
-        if self._renewing:
-            # Where the lease ends is about to change: the renewal ends it then.
-            self._let_go_of = True
-            return actual
-        return self._no_places(actual)
-
-    def _no_places(self, actual: tuple[int, ...]) -> tuple[int, ...]:
-        pairs = zip(self._policy.limits, actual, strict=True)
-        return tuple(
-            0 if isinstance(limit, Concurrency) else units for limit, units in pairs
-        )
 
     def _pairs(self) -> Iterator[tuple[Limit, Post]]:
         return zip(self._policy.limits, self._booking.posts, strict=True)
 
-    def _reopen(self, actual: tuple[int, ...]) -> None:
+    def _reopen(self, spent: Mapping[str, int]) -> None:
         # Whether it was posted is not known. Charging twice is safe, refunding is not.
-        posts = zip(actual, self._pairs(), strict=True)
         if all(
-            units >= post.units or isinstance(limit, Concurrency)
-            for units, (limit, post) in posts
+            spent.get(limit.unit, post.units) >= post.units
+            for limit, post in self._pairs()
         ):
             self._posted = False

@@ -115,8 +115,8 @@ class SyncClient:
         """There are no connections."""
 
     def close(self) -> None:
-        """Let go of it."""
-        self._client.connection_pool.disconnect()
+        """Let go of it, but for what another thread is calling with."""
+        self._client.connection_pool.disconnect(inuse_connections=False)
 
 
 class AsyncClient:
@@ -136,8 +136,8 @@ class AsyncClient:
         """There are no sockets."""
 
     async def aclose(self) -> None:
-        """Let go of it."""
-        await self._client.connection_pool.disconnect()
+        """Let go of it, but for what another task is calling with."""
+        await self._client.connection_pool.disconnect(inuse_connections=False)
 
 
 def sync_pipes(client: Any) -> SyncPipes | SyncClient:

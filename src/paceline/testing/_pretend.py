@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .._limits import Limit
     from .._rules import Cost, Limits
     from .._turns import Wish
+    from .._under_way import UnderWay
 
 _REFUSED_BY = "stand-in"
 
@@ -252,12 +253,15 @@ class _PretendPermit(Permit):
         """Check the true cost."""
         self.settle(cost)
 
-    def renewing(self) -> Holds:
+    def renewing(self, renewal: UnderWay) -> Holds:  # noqa: ARG002 -- its twin's
         """Nothing is renewed."""
         return []
 
     def renewed(self, ends: Sequence[int]) -> None:
         """Nothing was renewed."""
+
+    def end_hold(self) -> None:
+        """Nothing is held."""
 
     def release(self) -> None:
         """Release nothing."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .._policy import Policy
     from .._rules import Cost
     from .._turns import Wish
+    from .._under_way import UnderWay
 
 
 @dataclass(frozen=True)
@@ -228,13 +229,17 @@ class _RecordedPermit(Permit):
         await self._inner.release_async()
         self._note_release()
 
-    def renewing(self) -> Holds:
+    def renewing(self, renewal: UnderWay) -> Holds:
         """Pass on."""
-        return self._inner.renewing()
+        return self._inner.renewing(renewal)
 
     def renewed(self, ends: Sequence[int]) -> None:
         """Pass on."""
         self._inner.renewed(ends)
+
+    def end_hold(self) -> None:
+        """Pass on."""
+        self._inner.end_hold()
 
     def _note_release(self) -> None:
         # The end of every block releases, most of them nothing.
