@@ -1,5 +1,6 @@
 """Rules of the house that no linter knows."""
 
+import os
 import re
 import subprocess
 import sys
@@ -27,12 +28,28 @@ def test_importing_the_package_imports_no_client():
     """
     Who imports paceline pays for no client, no event loop and no command line.
     """
-    code = "import sys, paceline; print(*sys.modules)"
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
     heavy = {"redis", "asyncio", "httpx", "openai", "rich", "click", "fakeredis"}
-    assert heavy.isdisjoint(loaded)
+    assert heavy.isdisjoint(_loaded_by("from paceline import RateLimiter"))
+
+
+def test_importing_the_package_alone_loads_none_of_it():
+    """
+    A program that limits nothing in this run does not pay for what it could use.
+    """
+    loaded = _loaded_by("import paceline")
+    assert {name for name in loaded if name.startswith("paceline.")} == set()
+    assert {"dataclasses", "typing", "inspect", "logging"}.isdisjoint(loaded)
+
+
+def _loaded_by(code):
+    command = [sys.executable, "-S", "-c", f"{code}; import sys; print(*sys.modules)"]
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(Path(paceline.__file__).parents[1])},
+    ).stdout.split()
 
 
 def test_the_public_names_are_sorted_and_live_where_people_import_them():
