@@ -22,10 +22,10 @@ from ._errors import ConfigError, MisuseError
 from ._heartbeat import Heartbeat
 from ._key import Key, as_key
 from ._limits import SECOND_US
+from ._options import as_secret, seconds, watch
 from ._permit import Permit
 from ._rules import Cost, Policy, Rules
 from ._scopes import Scopes
-from ._suggest import shown
 from ._turns import Wish
 from .stores._open import open_store
 
@@ -33,13 +33,11 @@ if TYPE_CHECKING:
     from ._decision import Decision
     from ._events import EventHandler
     from ._heartbeat import Holds
-    from ._watch import Watch
     from .stores import Store
 
 T = TypeVar("T")
 
 _LONGEST_GUARD = 60.0
-_MOST_SECONDS = 1e15  # beyond it a clock's seconds have no fractions left
 
 
 class Engine:
@@ -60,13 +58,13 @@ class Engine:
         connect, call = (seconds("a timeout of the store", t, 3600.0) for t in timeouts)
         if not connect or not call:
             raise ConfigError("a timeout of the store is 0", code="P111")
-        self._secret = _secret(secret)
+        self._secret = as_secret(secret)
         self._store: Store = open_store(
             store, connect_timeout=connect, call_timeout=call
         )
         # It tells two lives of a field apart, no secret.
         self._desk = Desk(Almanac(lambda: randrange(10_000)))  # noqa: S311
-        self._watch = _watch(on_event)
+        self._watch = watch(on_event)
         self.heartbeat: Heartbeat = Heartbeat(self._renew, connect + call)
         self._warned = False
         self._closed = False
@@ -219,24 +217,6 @@ def refuse_places(policy: Policy) -> None:
         )
 
 
-def wish(timeout: object, priority: object, *, estimate: bool = False) -> Wish:
-    """
-    Return how a caller wants to wait.
-
-    Raises:
-        ConfigError: If the timeout or the priority is none (P111).
-    """
-    if timeout is not None:
-        timeout = seconds("timeout", timeout)
-    if priority not in ("normal", "batch"):
-        raise ConfigError(
-            f"priority is {shown(priority)}",
-            code="P111",
-            hint='Give "normal", or "batch" for work that may wait behind others.',
-        )
-    return Wish(timeout, estimate=estimate, batch=priority == "batch")
-
-
 def in_event_loop() -> bool:
     """Tell whether an event loop runs here, a notebook's idle one excepted."""
     asyncio = sys.modules.get("asyncio")
@@ -251,49 +231,3 @@ def in_event_loop() -> bool:
     # A notebook runs each cell in a task of its kernel; nothing else needs the loop.
     code = getattr(task.get_coro(), "cr_code", None)
     return f"{os.sep}ipykernel{os.sep}" not in getattr(code, "co_filename", "")
-
-
-def seconds(what: str, value: object, most: float = float("inf")) -> float:
-    number = value if isinstance(value, int | float) else -1
-    if isinstance(value, bool) or not 0 <= number <= min(most, _MOST_SECONDS):
-        # Python refuses to print an integer of very many digits.
-        short = isinstance(value, float) or abs(number) < _MOST_SECONDS
-        numeric = isinstance(value, int | float)
-        shown = value if numeric and short else type(value).__name__
-        bound = f" up to {most:g}" if most < _MOST_SECONDS else " or more"
-        hint = f"Give seconds, 0{bound}."
-        if what == "timeout":
-            hint = "Give seconds, 0 or more; timeout=None waits as long as it takes."
-        raise ConfigError(f"{what} is {shown}", code="P111", hint=hint)
-    return float(number)
-
-
-def _watch(handler: EventHandler | None) -> Watch | None:
-    if handler is None:
-        return None
-    if not callable(handler):
-        raise ConfigError(
-            f"on_event is a {type(handler).__name__}",
-            code="P111",
-            hint="Give a callable with one argument: the event.",
-        )
-    from ._watch import Watch  # noqa: PLC0415 -- not everybody's
-
-    return Watch(handler)
-
-
-def _secret(given: object) -> bytes | None:
-    if given is None:
-        return None
-    try:
-        secret = given.encode() if isinstance(given, str) else given
-    except UnicodeEncodeError:
-        secret = b""
-    if not isinstance(secret, bytes) or not secret:
-        # An unset variable of the environment must not mean "no secret".
-        raise ConfigError(
-            "secret is empty, or neither text nor bytes",
-            code="P111",
-            hint="Give the same secret to every process, or leave it out.",
-        )
-    return secret

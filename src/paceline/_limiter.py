@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from . import _plans
 from ._closing import Closing
 from ._decorator import Terms, limit_calls
-from ._engine import Engine, seconds as in_seconds, wish
+from ._engine import Engine
 from ._errors import ConfigError
 from ._from_config import FromConfig
+from ._options import seconds as in_seconds, wish
 from ._reservation import Reservation
 from ._rules import Rules
 from ._scopes import Scopes

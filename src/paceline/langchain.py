@@ -16,8 +16,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._engine import seconds
 from ._key import as_key
+from ._options import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
-from .._engine import seconds
 from .._errors import ConfigError
 from .._key import Key
+from .._options import seconds
 from .._suggest import shown
 from ..stores._open import check_address
 from .checks import (

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from typing import TYPE_CHECKING, TypeAlias
 
-from paceline._engine import seconds
 from paceline._key import Key
+from paceline._options import seconds
 
 from ._credential import Credential, wrong
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from paceline._engine import seconds
 from paceline._errors import ConfigError
+from paceline._options import seconds
 from paceline._provider.cost import (
     COSTS,
     DEFAULT_REFUND,

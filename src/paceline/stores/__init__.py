@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .._calls import Call
     from .._effects import Ask, Ticket
     from .._reply import Answer
+    from ._breaker import Breaker
 
 
 class Lines(Protocol):
@@ -114,6 +115,10 @@ class AsyncStore(Protocol):
 
 class Store(Protocol):
     """Hands out the two kinds, remade for each process and event loop."""
+
+    @property
+    def breaker(self) -> Breaker:
+        """Whether the store is there, as this process found out."""
 
     def sync(self) -> SyncStore:
         """Return the blocking store of this process."""

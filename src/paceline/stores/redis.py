@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import NoScriptError
 
-from .._errors import StoreError, StoreUnavailable
 from .._script import load
+from ._breaker import Breaker
 from ._counters import AsyncCounter, SyncCounter
 from ._lanes import Lanes
 from ._lines import AsyncPlace, Lines, SyncPlace
 from ._pipes import AsyncClient, AsyncPipes, async_pipes, sync_pipes
 from ._sending import Sending
 from ._sources import ClientSource, Source, UrlSource
-from ._translate import FAILURES, translate
+from ._translate import FAILURES
 
 if TYPE_CHECKING:
     from .._calls import Call, Place
@@ -50,6 +50,7 @@ class RedisStore:
 
     def _forget(self) -> None:
         self._pid = os.getpid()
+        self._breaker = Breaker()
         self._blocking: SyncRedis | None = None
         self._loops: dict[asyncio.AbstractEventLoop, AsyncRedis] = {}
 
@@ -59,12 +60,18 @@ class RedisStore:
             self._lock = threading.Lock()
             self._forget()
 
+    @property
+    def breaker(self) -> Breaker:
+        """Whether the store is there, as this process found out."""
+        self._here()
+        return self._breaker
+
     def sync(self) -> SyncRedis:
         """Return the blocking store of this process."""
         self._here()
         with self._lock:
             if self._blocking is None:
-                self._blocking = SyncRedis(self._source, self._timeout)
+                self._blocking = SyncRedis(self._source, self._timeout, self._breaker)
             return self._blocking
 
     def aio(self) -> AsyncRedis:
@@ -74,7 +81,9 @@ class RedisStore:
         with self._lock:
             if loop not in self._loops:
                 self._forget_closed_loops()
-                self._loops[loop] = AsyncRedis(self._source, self._timeout)
+                self._loops[loop] = AsyncRedis(
+                    self._source, self._timeout, self._breaker
+                )
             return self._loops[loop]
 
     def _forget_closed_loops(self) -> None:
@@ -103,34 +112,13 @@ class RedisStore:
         self.close()
 
 
-class Outage:
-    """When the store was last found gone, and how that was said."""
-
-    def __init__(self) -> None:
-        self._at = float("-inf")
-        self._finding: StoreError | None = None
-
-    def note(self, error: BaseException, where: str) -> StoreError:
-        """Return the error for a failure; remember it if the store was not there."""
-        finding = translate(error, where)
-        if isinstance(finding, StoreUnavailable):
-            self._at, self._finding = time.monotonic(), finding
-        return finding
-
-    def check(self, asked: float) -> None:
-        """Fail whoever asked before the store was found gone."""
-        found = self._finding
-        if found is not None and asked < self._at:
-            raise type(found)(found.message, code=found.code, hint=found.hint)
-
-
 class SyncRedis:
     """Calls scripts and blocks until they answer."""
 
-    def __init__(self, source: Source, timeout: float) -> None:
+    def __init__(self, source: Source, timeout: float, breaker: Breaker) -> None:
         self._source = source
         self._timeout = timeout
-        self._outage = Outage()
+        self._breaker = breaker
         self._queues = [threading.Lock() for _ in range(_QUEUES)]
         self._places = threading.BoundedSemaphore(CONNECTIONS)
         self.lanes: Lanes = Lanes()
@@ -147,7 +135,7 @@ class SyncRedis:
     def call(self, call: Call, asked: float) -> Any:
         """Call a script; again while its reply is lost, for as long as is fit."""
         with self._places:
-            self._outage.check(asked)
+            self._breaker.check(asked)
             sending = Sending(call, asked, self._timeout, self.lanes)
             if not sending.repeatable:
                 self._pipes.fresh()
@@ -159,7 +147,7 @@ class SyncRedis:
                         sending.may_heal(error) and self._source.heal()
                     )
                     if not again:
-                        finding = self._outage.note(error, self._source.where)
+                        finding = self._breaker.note(error, self._source.where)
                         raise sending.give_up(finding) from error
                     time.sleep(sending.pause)
                 except BaseException as error:
@@ -167,6 +155,7 @@ class SyncRedis:
                     raise
                 else:
                     sending.answered()
+                    self._breaker.answered()
                     return reply
 
     def _send(self, call: Call, lane: Place | None) -> Any:
@@ -186,14 +175,14 @@ class SyncRedis:
 class AsyncRedis:
     """Calls scripts on one event loop."""
 
-    def __init__(self, source: Source, timeout: float) -> None:
+    def __init__(self, source: Source, timeout: float, breaker: Breaker) -> None:
         self._source = source
         self._timeout = timeout
         self._queues = [asyncio.Lock() for _ in range(_QUEUES)]
         self.lanes: Lanes = Lanes()
         self.lines: Lines = Lines(AsyncPlace)
         self.counter: AsyncCounter = AsyncCounter()
-        self._outage = Outage()
+        self._breaker = breaker
         self._pipes: AsyncPipes | AsyncClient | None = None
         self._opening = asyncio.Lock()
 
@@ -212,7 +201,7 @@ class AsyncRedis:
             raise
 
     async def _call(self, call: Call, asked: float) -> Any:
-        self._outage.check(asked)
+        self._breaker.check(asked)
         sending = Sending(call, asked, self._timeout, self.lanes)
         while True:
             try:
@@ -223,7 +212,7 @@ class AsyncRedis:
                     and await asyncio.to_thread(self._source.heal)
                 )
                 if not again:
-                    finding = self._outage.note(error, self._source.where)
+                    finding = self._breaker.note(error, self._source.where)
                     raise sending.give_up(finding) from error
                 await asyncio.sleep(sending.pause)
             except BaseException as error:
@@ -231,6 +220,7 @@ class AsyncRedis:
                 raise
             else:
                 sending.answered()
+                self._breaker.answered()
                 return reply
 
     async def _send(self, call: Call, sending: Sending) -> Any:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from .._calls import Booking, Scope
 from .._decision import Decision, LimitStatus
-from .._engine import Engine, refuse_places, seconds as in_seconds
+from .._engine import Engine, refuse_places
 from .._errors import MisuseError, RateLimitExceeded
 from .._key import Key, as_key
 from .._limiter import RateLimiter
 from .._limits import MOST_WINDOW, SlidingWindow
+from .._options import seconds as in_seconds
 from .._permit import Permit
 from .._policy import Policy
 from .._rules import Rules
