@@ -25,12 +25,12 @@ def serve(asks: Sequence[Ask]) -> Plan[list[Answer]]:
     """Ask for several callers of one scope at once; return their answers in order."""
     first = asks[0]
     requests = [ask.request for ask in asks]
-    # Who gives up first must not be kept waiting.
-    patience = min(ask.patience for ask in asks)
+    # Who gives up first must not be kept waiting; the others ask again.
+    until = min(ask.until for ask in asks)
 
     def encode(clock: Clock) -> Call:
         call = _wire.encode_acquire(first.scope, requests, clock)
-        return replace(call, patience=patience)
+        return replace(call, until=until)
 
     try:
         reply = yield from ask_day(first.almanac, encode)

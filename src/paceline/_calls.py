@@ -48,7 +48,7 @@ class Call:
         needless: Of a call that waits for others of its key that have one: asked when
             its turn comes; if True it is not sent, and its reply is None.
 
-        patience: Seconds for which it may be sent again if its reply is lost.
+        until: The moment of the monotonic clock at which its caller gives up.
 
         lane: The lane and number under which it was sent before, if it was.
     """
@@ -57,7 +57,7 @@ class Call:
     key: str
     args: tuple[Arg, ...]
     needless: Callable[[], bool] | None = None
-    patience: float = inf
+    until: float = inf
     lane: Place | None = None
 
     @property

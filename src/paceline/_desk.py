@@ -71,12 +71,27 @@ class Desk:
         if sent is not None and all(owed.call.lane != sent.lane for owed in self.owed):
             self.owed.append(Owed(sent, scope, getattr(error, "requests", ())))
 
+    def oldest_owed(self, scope: Scope) -> Owed | None:
+        """Take the call that was owed first, one of this scope if there is any."""
+        try:
+            for owed in tuple(self.owed):
+                if owed.scope.key == scope.key:
+                    self.owed.remove(owed)
+                    return owed
+            return self.owed.popleft()
+        except (IndexError, ValueError, RuntimeError):
+            return None  # another thread took it
+
     def listen(self, scope: Scope, policy: Policy, at: float, cool_us: int) -> None:
         """Note what a reply said of an account's cool-down."""
         if len(self.heard) > _MOST_HEARD:
             self.heard.clear()
         until = at + cool_us / SECOND_US if cool_us else 0.0
         self.heard[scope.key, policy.account] = (at, until)
+
+    def heard_nothing(self, scope: Scope, policy: Policy, at: float) -> None:
+        """Note that the store was asked of an account in vain."""
+        self.heard[scope.key, policy.account] = (at, self.cools_until(scope, policy))
 
     def heard_since(self, scope: Scope, policy: Policy, moment: float) -> bool:
         """Tell whether a reply told of an account since *moment*."""

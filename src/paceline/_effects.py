@@ -28,13 +28,13 @@ class Ask:
     what interrupted it, or the call that may have been carried out as its ``sent``.
 
     Attributes:
-        patience: Seconds for which it may be sent again if its reply is lost.
+        until: The moment of the monotonic clock at which its caller gives up.
     """
 
     almanac: Almanac
     scope: Scope
     request: Request
-    patience: float
+    until: float
 
 
 class Now:

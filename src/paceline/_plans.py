@@ -30,25 +30,30 @@ _MOST_LOST = 4
 
 
 def decide(
-    desk: Desk, scope: Scope, request: Request, patience: float = inf
+    desk: Desk, scope: Scope, request: Request, until: float = inf
 ) -> Plan[Answer]:
     """
     Ask once; anew if a lost reply came back too late to use what it grants.
 
     Args:
-        patience: Seconds for which the call may be sent again if its reply is lost.
+        until: The moment of the monotonic clock at which the caller gives up.
 
     Raises:
         CostTooLarge: If a limit can never hold the cost.
     """
-    if desk.owed:
-        yield from _repay(desk)
     for _ in range(_MOST_LOST):
-        answer = yield from _decide(desk, scope, request, patience)
+        if desk.owed:
+            yield from _repay(desk, scope, until)
+        try:
+            answer = yield from _decide(desk, scope, request, until)
+        except StoreUnavailable as error:
+            if getattr(error, "until", inf) >= until:
+                raise
+            continue  # it shared a call with somebody who gave up earlier
         late_us = -answer.wait_us - scope.guard_us
         if answer.booking is None or late_us <= _PROMPT_US:
             return answer
-        yield from cancel(desk, scope, request.policy, answer.booking)
+        yield from cancel(desk, scope, request.policy, answer.booking, until)
     raise StoreUnavailable(
         "the store's replies are lost again and again",
         code="P208",
@@ -56,16 +61,14 @@ def decide(
     )
 
 
-def _decide(
-    desk: Desk, scope: Scope, request: Request, patience: float
-) -> Plan[Answer]:
+def _decide(desk: Desk, scope: Scope, request: Request, until: float) -> Plan[Answer]:
     try:
-        answer: Answer = yield Ask(desk.almanac, scope, request, patience)
+        answer: Answer = yield Ask(desk.almanac, scope, request, until)
     except BaseException as error:
         # Interrupted while the server decided: what it booked, nobody will use.
         late: Answer | None = getattr(error, "answer", None)
         if late is not None and late.booking is not None:
-            yield from cancel(desk, scope, request.policy, late.booking)
+            yield from cancel(desk, scope, request.policy, late.booking, until)
         desk.owe(error, scope)
         raise
     if answer.never:
@@ -81,19 +84,24 @@ def _decide(
     return answer
 
 
-def _repay(desk: Desk) -> Plan[None]:
+def _repay(desk: Desk, scope: Scope, until: float) -> Plan[None]:
     """Learn what became of one call whose caller gave up, and give it back."""
-    try:
-        owed = desk.owed.popleft()
-    except IndexError:
+    owed = desk.oldest_owed(scope)
+    if owed is None:
         return  # another thread took it
+    ours = owed.scope.key == scope.key
     try:
-        reply = yield replace(owed.call, patience=0.0)
+        # An account that is not the caller's may be on a server that is gone.
+        reply = yield replace(owed.call, until=until if ours else 0.0)
         if not owed.requests:
             return
         answers = _reply.decode_acquire(reply, owed.scope, owed.requests)
-    except StoreUnavailable:
+    except StoreUnavailable as error:
         desk.owed.append(owed)
+        if ours:  # to ask would only take as long once more
+            raise StoreUnavailable(
+                error.message, code=error.code, hint=error.hint
+            ) from error.__cause__
         return
     except StoreError:
         return  # nobody knows; what it charged stays charged
@@ -102,7 +110,7 @@ def _repay(desk: Desk) -> Plan[None]:
         raise
     for request, answer in zip(owed.requests, answers, strict=True):
         if answer.booking is not None:
-            yield from cancel(desk, owed.scope, request.policy, answer.booking)
+            yield from cancel(desk, owed.scope, request.policy, answer.booking, until)
 
 
 def try_acquire(
@@ -119,11 +127,13 @@ def settle(
     policy: Policy,
     booking: Booking,
     actual: tuple[int, ...],
+    until: float = inf,
 ) -> Plan[None]:
     """Post the true cost of a booking; a limit on calls at a time is released by 0."""
 
     def encode(clock: Clock) -> Call:
-        return _wire.encode_settle(scope, policy, booking, actual, clock)
+        call = _wire.encode_settle(scope, policy, booking, actual, clock)
+        return replace(call, until=until)
 
     booked = tuple(post.units for post in booking.posts)
     if actual == booked:
@@ -137,11 +147,13 @@ def settle(
         yield Stir(scope.key)
 
 
-def cancel(desk: Desk, scope: Scope, policy: Policy, booking: Booking) -> Plan[None]:
+def cancel(
+    desk: Desk, scope: Scope, policy: Policy, booking: Booking, until: float = inf
+) -> Plan[None]:
     """Give all of a booking back. A store that cannot be reached keeps it."""
     nothing = (0,) * len(booking.posts)
     try:
-        yield from settle(desk, scope, policy, booking, nothing)
+        yield from settle(desk, scope, policy, booking, nothing, until)
     except StoreError:
         return
 

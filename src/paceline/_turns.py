@@ -56,6 +56,9 @@ _ALL, _PART_BATCH = 1_000, 900
 _FIRST_LOOK, _LAST_LOOK, _LOOK_STEP = 0.02, 0.5, 1.5
 
 _FURTHEST = _wire.FURTHEST_US / SECOND_US
+# Whoever waits as long as it takes waits for the store, too.
+_FAR = 1e15
+
 _NAP = 86_400.0  # no clock of a platform sleeps for years
 
 
@@ -74,6 +77,11 @@ class _Caller:
         patient = self.wish.timeout != 0
         cautious = self.wish.estimate or self.wish.batch or self.policy.leases
         return patient and cautious
+
+    @property
+    def gives_up(self) -> float:
+        """When it stops waiting for the store; "now" means one answer, however."""
+        return inf if self.wish.timeout == 0 else min(self.end, _FAR)
 
     @property
     def line(self) -> str:
@@ -138,7 +146,7 @@ def acquire(
             now = yield Now()
             return Granted(turn.booking, now - start)
         span_us, late = 2 * lag_us, True
-        yield from cancel(desk, scope, policy, turn.booking)
+        yield from cancel(desk, scope, policy, turn.booking, caller.gives_up)
 
 
 def _at_once(desk: Desk, caller: _Caller, span_us: int) -> Plan[_Turn]:
@@ -147,7 +155,7 @@ def _at_once(desk: Desk, caller: _Caller, span_us: int) -> Plan[_Turn]:
         now = yield Now()
         left = max(0.0, caller.end - now)
         request = caller.request(left, span_us)
-        answer = yield from decide(desk, caller.scope, request, left or inf)
+        answer = yield from decide(desk, caller.scope, request, caller.gives_up)
         now = yield Now()
         turn = yield from _use(desk, caller, answer, now)
         if turn is not None:
@@ -175,7 +183,7 @@ def _in_line(desk: Desk, caller: _Caller, span_us: int, *, again: bool) -> Plan[
                 continue
             leads = ticket.leads
             request = _request(caller, left, span_us, leads=leads, again=told)
-            answer = yield from decide(desk, caller.scope, request, left or inf)
+            answer = yield from decide(desk, caller.scope, request, caller.gives_up)
             now = yield Now()
             turn = yield from _use(desk, caller, answer, now)
             if turn is not None:
@@ -214,7 +222,7 @@ def _use(desk: Desk, caller: _Caller, answer: Answer, now: float) -> Plan[_Turn 
     wait = answer.wait_us / SECOND_US
     if wait > 0 and now + wait > caller.end + _LAG:
         # The answer took so long that the booked turn is too late.
-        yield from cancel(desk, caller.scope, caller.policy, answer.booking)
+        yield from cancel(desk, caller.scope, caller.policy, answer.booking, caller.end)
         late = replace(answer.decision, allowed=False, retry_after=wait)
         raise _too_late(caller, replace(late, limit=answer.cause))
     return _Turn(answer.booking, max(now, now + wait), now)
@@ -247,7 +255,7 @@ def _take_turn(desk: Desk, caller: _Caller, turn: _Turn) -> Plan[float | None]:
             yield Sleep(turn.due - now - _BEFORE)
             now = yield Now()
             if not desk.heard_since(scope, policy, now - _HEARSAY):
-                yield from _ask_cool_down(desk, scope, policy, now)
+                yield from _ask_cool_down(desk, caller, now, turn.due)
                 now = yield Now()
         if turn.due > now:
             yield Sleep(turn.due - now)
@@ -261,20 +269,26 @@ def _take_turn(desk: Desk, caller: _Caller, turn: _Turn) -> Plan[float | None]:
     if desk.cools_until(scope, policy) <= now:
         late: float = now - turn.due
         return max(0.0, late)
-    yield from cancel(desk, scope, policy, turn.booking)
+    yield from cancel(desk, scope, policy, turn.booking, caller.gives_up)
     return None
 
 
-def _ask_cool_down(desk: Desk, scope: Scope, policy: Policy, now: float) -> Plan[None]:
+def _ask_cool_down(desk: Desk, caller: _Caller, now: float, due: float) -> Plan[None]:
+    scope, policy = caller.scope, caller.policy
+
     # Many wake at once: one of them asks, the others hear of it.
     def known() -> bool:
         return desk.heard_since(scope, policy, now - _HEARSAY)
 
     call = _wire.encode_peek(scope, policy, desk.almanac.clock())
     try:
-        reply = yield replace(call, needless=known)
+        reply = yield replace(call, needless=known, until=due)
     except StoreError:
-        return  # the turn is booked; a store that went away cannot take it back
+        # The turn is booked; a store that went away cannot take it back. The others
+        # need not ask it as well.
+        now = yield Now()
+        desk.heard_nothing(scope, policy, now)
+        return
     if reply is not None and not desk.almanac.other_day(reply):
         now = yield Now()
         desk.listen(scope, policy, now, _reply.decode_cool(reply))

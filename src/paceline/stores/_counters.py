@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from copy import copy
+from math import inf
 from typing import TYPE_CHECKING, TypeAlias
 
 from .._batch import MOST
+from .._errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from .._calls import Scope
@@ -46,8 +49,8 @@ class SyncCounter:
             else:
                 waiter.called = threading.Event()
             queue.append(waiter)
-        if waiter.called is not None:
-            waiter.called.wait()
+        if waiter.called is not None and not waiter.called.wait(_left(ask)):
+            self._give_up(waiter, queue)
         if waiter.leads:
             self._lead(ask.scope, queue, serve)
         if waiter.error is not None:
@@ -56,6 +59,20 @@ class SyncCounter:
         if waiter.answer is None:
             raise RuntimeError("a caller was forgotten")  # no path leads here
         return waiter.answer
+
+    def _give_up(self, waiter: _Waiter, queue: deque[_Waiter]) -> None:
+        """Leave a queue before one's turn; who is being asked for hears in time."""
+        with self._lock:
+            if waiter in queue and not waiter.leads:
+                queue.remove(waiter)
+                waiter.error = StoreUnavailable(
+                    "the store did not answer those before this call in time",
+                    code="P208",
+                    hint="Is the server overloaded or far away? Raise timeout=.",
+                )
+                return
+        if waiter.called is not None:
+            waiter.called.wait()
 
     def _lead(self, scope: Scope, queue: deque[_Waiter], serve: Serve) -> None:
         with self._lock:
@@ -99,6 +116,12 @@ class _Waiter:
         self.called: threading.Event | None = None
         self.answer: Answer | None = None
         self.error: BaseException | None = None
+
+
+def _left(ask: Ask) -> float | None:
+    if ask.until == inf:
+        return None
+    return min(max(0.0, ask.until - time.monotonic()), threading.TIMEOUT_MAX)
 
 
 class AsyncCounter:

@@ -38,21 +38,21 @@ def open_store(target: object, *, connect_timeout: float, call_timeout: float) -
 
     timeouts = (connect_timeout, call_timeout)
     if not isinstance(target, str):
-        return RedisStore(ClientSource(target, *timeouts), call_timeout)
+        return RedisStore(ClientSource(target, *timeouts))
     scheme, _, rest = target.partition("://")
     if scheme in _REDIS and rest:
         source = UrlSource(f"{_REDIS[scheme]}://{rest}", *timeouts)
-        return RedisStore(source, call_timeout)
+        return RedisStore(source)
     if scheme == "memory" and "://" in target:
         from .memory import MemorySource  # noqa: PLC0415 -- lazy
 
-        return RedisStore(MemorySource(rest), call_timeout)
+        return RedisStore(MemorySource(rest))
     if scheme == "embedded" and "://" in target:
         from .embedded import EmbeddedServer  # noqa: PLC0415 -- lazy
 
         server = EmbeddedServer(_directory(target))
         source = UrlSource("unix:///", *timeouts, server=server)
-        return RedisStore(source, call_timeout)
+        return RedisStore(source)
     raise _unknown(target, scheme)
 
 

@@ -9,8 +9,10 @@ shared: what is written first is answered first.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from contextlib import suppress
+from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from redis.exceptions import ConnectionError as RedisConnectionError, ResponseError
@@ -35,13 +37,18 @@ class SyncPipes:
         self._pool = pool
         self._idle: deque[Any] = deque()
 
-    def call(self, _: str, command: Command) -> Any:
-        """Send a command; return its reply."""
+    def home(self, _: str) -> str:
+        """Return which server has a key; here there is one."""
+        return ""
+
+    def call(self, _: str, command: Command, until: float) -> Any:
+        """Send a command; return its reply, by *until*."""
         try:
             connection = self._idle.pop()
         except IndexError:
             connection = self._pool.make_connection()
         try:
+            connection.begin(until)
             connection.send_packed_command([pack(command)], check_health=False)
             return connection.read_response(disable_decoding=True)
         except ResponseError:
@@ -72,9 +79,13 @@ class AsyncPipes:
         self._pool = pool
         self._pipes = [_Pipe(pool) for _ in range(_PIPES)]
 
-    async def call(self, key: str, command: Command) -> Any:
-        """Send a command; return its reply."""
-        return await self._pipes[hash(key) % _PIPES].call(pack(command))
+    def home(self, _: str) -> str:
+        """Return which server has a key; here there is one."""
+        return ""
+
+    async def call(self, key: str, command: Command, until: float) -> Any:
+        """Send a command; return its reply, by *until*."""
+        return await self._pipes[hash(key) % _PIPES].call(pack(command), until)
 
     async def fresh(self) -> None:
         """Close what is idle: the next call is the first on its connection."""
@@ -107,7 +118,11 @@ class SyncClient:
     def __init__(self, client: Any) -> None:
         self._client = client
 
-    def call(self, _: str, command: Command) -> Any:
+    def home(self, _: str) -> str:
+        """Return which server has a key; here there is one."""
+        return ""
+
+    def call(self, _: str, command: Command, __: float) -> Any:
         """Call a command."""
         return self._client.execute_command(*command)
 
@@ -125,7 +140,11 @@ class AsyncClient:
     def __init__(self, client: Any) -> None:
         self._client = client
 
-    async def call(self, _: str, command: Command) -> Any:
+    def home(self, _: str) -> str:
+        """Return which server has a key; here there is one."""
+        return ""
+
+    async def call(self, _: str, command: Command, __: float) -> Any:
         """Call a command."""
         return await self._client.execute_command(*command)
 
@@ -173,8 +192,22 @@ class _Pipe:
         self._closing: set[asyncio.Future[None]] = set()
         self.link: _Link | None = None
 
-    async def call(self, packed: bytes) -> Any:
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    async def call(self, packed: bytes, until: float) -> Any:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        async with asyncio.timeout_at(loop.time() + self._longest(until)):
+            await self._send(packed, future)
+            return await future
+
+    def _longest(self, until: float) -> float:
+        """Return the seconds that a call may take."""
+        options = self._pool.connection_kwargs
+        longest = options.get("socket_timeout") or inf
+        if self.link is None:
+            longest += options.get("socket_connect_timeout") or 0.0
+        return min(longest, until - time.monotonic())
+
+    async def _send(self, packed: bytes, future: asyncio.Future[Any]) -> None:
         async with self._sending:
             link = self.link
             if link is not None and not link.waiting and hung_up(link.connection):
@@ -193,11 +226,14 @@ class _Pipe:
                 raise
             if link.reading is None:
                 link.reading = asyncio.ensure_future(self._read(link))
-        return await future
 
     async def _connect(self) -> _Link:
         link = _Link(self._pool.make_connection())
-        await link.connection.connect()
+        try:
+            await link.connection.connect()
+        except BaseException:
+            self._close(link)
+            raise
         self.link = link
         return link
 
@@ -208,9 +244,9 @@ class _Pipe:
                 try:
                     reply = await link.connection.read_response(disable_decoding=True)
                 except ResponseError as error:
-                    link.waiting.popleft().set_exception(error)
+                    _answer(link.waiting.popleft(), error)
                 else:
-                    link.waiting.popleft().set_result(reply)
+                    _answer(link.waiting.popleft(), reply)
         except BaseException as error:  # noqa: BLE001 -- raised by who waits
             self._break(link, error)
         finally:
@@ -222,9 +258,10 @@ class _Pipe:
             self.link = None
         waiting, link.waiting = link.waiting, deque()
         for future in waiting:
-            if not future.done():
-                future.set_exception(error)
-                future.exception()  # whoever sent it raises it, or is gone
+            _answer(future, error)
+        self._close(link)
+
+    def _close(self, link: _Link) -> None:
         closing = asyncio.ensure_future(link.connection.disconnect(nowait=True))
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
@@ -240,3 +277,14 @@ class _Pipe:
         if link is not None:
             self._break(link, RedisConnectionError("the limiter was closed"))
         await asyncio.gather(*self._closing, return_exceptions=True)
+
+
+def _answer(future: asyncio.Future[Any], reply: Any) -> None:
+    """Hand out a reply or an error, unless who asked has given up."""
+    if future.done():
+        return
+    if isinstance(reply, BaseException):
+        future.set_exception(reply)
+        future.exception()  # whoever sent it raises it, or is gone
+    else:
+        future.set_result(reply)

@@ -8,13 +8,18 @@ without harm, so it is, on a new connection, until its time is up.
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from math import inf
 from typing import TYPE_CHECKING
 
 from redis.exceptions import (
     AuthenticationError,
+    BusyLoadingError,
+    ClusterDownError,
     ConnectionError as RedisConnectionError,
+    ReadOnlyError,
     TimeoutError as RedisTimeoutError,
+    TryAgainError,
 )
 
 if TYPE_CHECKING:
@@ -22,23 +27,57 @@ if TYPE_CHECKING:
     from .._errors import StoreError
     from ._lanes import Lanes
 
-# For how many times the store's own timeout a call is sent again.
-_TIMEOUTS = 2
+# A call has so many seconds for its round trip, however little its caller has left:
+# the answer to somebody whose time is up is a refusal, not a store that is gone.
+_LEAST = 0.1
+
+# Said by a server instead of doing anything, while another takes over.
+PASSING = (BusyLoadingError, ClusterDownError, ReadOnlyError, TryAgainError)
 
 _FIRST_PAUSE, _LAST_PAUSE = 0.002, 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """
+    For how long a call is sent again.
+
+    Attributes:
+        trip: Seconds for which the reply to anybody's call is waited for.
+
+        failover: Seconds for which a call of somebody who waits is sent to whoever
+            takes over from a server that is gone. 0 if nobody does.
+    """
+
+    trip: float
+    failover: float = 0.0
+
+    def end(self, call: Call, asked: float) -> float:
+        """Return the moment at which a call ends, come what may."""
+        longest = self.trip
+        if call.until < inf:
+            longest = max(longest, self.failover)
+        return min(max(call.until, asked + _LEAST), asked + longest)
 
 
 class Sending:
     """What happened to one call so far."""
 
-    def __init__(self, call: Call, asked: float, timeout: float, lanes: Lanes) -> None:
+    def __init__(self, call: Call, asked: float, window: Window, lanes: Lanes) -> None:
         self.lane = call.lane or (lanes.take() if call.once else None)
         self.pause = 0.0
+        self.until = window.end(call, asked)
         self._call = call
         self._lanes = lanes
-        self._until = asked + min(call.patience, _TIMEOUTS * timeout)
+        self._fair = asked + window.trip
+        self._successor = window.failover > 0
         self._arrived = call.lane is not None
         self._healed = False
+
+    @property
+    def hurried(self) -> bool:
+        """Whether its caller was in too much of a hurry to wait for a reply."""
+        return self.until < self._fair and time.monotonic() >= self.until - self.pause
 
     @property
     def repeatable(self) -> bool:
@@ -47,11 +86,16 @@ class Sending:
 
     def failed(self, error: BaseException) -> bool:
         """Note a failure; tell whether to send again."""
-        if never_sent(error) or not _lost(error):
+        if never_sent(error) or isinstance(error, PASSING):
+            # Nothing was done; there may be somebody else who will.
+            again = self._successor or isinstance(error, BusyLoadingError)
+        else:
+            again = _lost(error)
+            self._arrived |= again
+        if not again:
             return False
-        self._arrived = True
         self.pause = min(max(_FIRST_PAUSE, 2 * self.pause), _LAST_PAUSE)
-        late = time.monotonic() + self.pause >= self._until
+        late = time.monotonic() + self.pause >= self.until
         return not late and self.repeatable
 
     def may_heal(self, error: BaseException) -> bool:
@@ -77,11 +121,18 @@ class Sending:
             finding.sent = replace(self._call, lane=self.lane)  # type: ignore[attr-defined]
         elif self.lane is not None:
             self._lanes.give(self.lane)
+        finding.until = self._call.until  # type: ignore[attr-defined]
         return finding
+
+
+class NoPrimary(RedisConnectionError):  # noqa: N818 -- reads as what it says
+    """Nobody says which server to ask."""
 
 
 def never_sent(error: BaseException) -> bool:
     """Tell whether the error came before anything was sent: nobody was listening."""
+    if isinstance(error, NoPrimary):
+        return True
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ConnectionRefusedError | FileNotFoundError):

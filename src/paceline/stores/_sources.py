@@ -12,6 +12,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from .._errors import ConfigError
+from ._bounded import bounded
+from ._sending import Window
 
 if TYPE_CHECKING:
     from .embedded import EmbeddedServer
@@ -42,6 +44,10 @@ class Source(Protocol):
     @property
     def where(self) -> str:
         """The store's address, for people: no password."""
+
+    @property
+    def window(self) -> Window:
+        """For how long a call is sent again."""
 
     def sync_client(self) -> Any:
         """Make a blocking client."""
@@ -87,6 +93,7 @@ class UrlSource:
         server: EmbeddedServer | None = None,
     ) -> None:
         self._timeouts = (connect_timeout, call_timeout)
+        self.window = Window(connect_timeout + call_timeout)
         self._server = server
         self._options: dict[str, Any] = {}
         self._class: Any = blocking.Connection
@@ -160,6 +167,7 @@ class ClientSource:
                 "redis.asyncio.Redis client.",
             )
         self._timeouts = (connect_timeout, call_timeout)
+        self.window = Window(connect_timeout + call_timeout)
         self._class: type[Any] = kind
         self._is_async = issubclass(kind, aio.AbstractConnection)
         given: dict[str, Any] = getattr(pool, "connection_kwargs", {})
@@ -214,7 +222,7 @@ def address(kind: type[Any], options: dict[str, Any]) -> str:
 def sync_client(kind: type[Any], options: dict[str, Any]) -> Any:
     """Make a blocking client whose pool has room for every call under way."""
     pool = blocking.ConnectionPool(
-        connection_class=kind, max_connections=_CONNECTIONS, **options
+        connection_class=bounded(kind), max_connections=_CONNECTIONS, **options
     )
     return redis.Redis(connection_pool=pool)
 

@@ -14,6 +14,7 @@ import threading
 from typing import Any
 
 from .._errors import ConfigError
+from ._sending import Window
 
 _log = logging.getLogger("paceline")
 _servers: dict[str, Any] = {}
@@ -25,6 +26,7 @@ class MemorySource:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self.window = Window(1.0)
         try:
             import fakeredis  # noqa: F401, PLC0415 -- an extra
             import lupa  # noqa: F401, PLC0415 -- what runs the scripts

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import NoScriptError
 
+from .._errors import StoreError, StoreUnavailable
 from .._script import load
 from ._breaker import Breaker
 from ._counters import AsyncCounter, SyncCounter
@@ -24,10 +25,10 @@ from ._lines import AsyncPlace, Lines, SyncPlace
 from ._pipes import AsyncClient, AsyncPipes, async_pipes, sync_pipes
 from ._sending import Sending
 from ._sources import ClientSource, Source, UrlSource
-from ._translate import FAILURES
+from ._translate import FAILURES, translate
 
 if TYPE_CHECKING:
-    from .._calls import Call, Place
+    from .._calls import Call
 
 __all__ = ["ClientSource", "RedisStore", "UrlSource"]
 
@@ -42,9 +43,8 @@ CONNECTIONS = 64
 class RedisStore:
     """The clients of this process: one blocking, one per event loop."""
 
-    def __init__(self, source: Source, call_timeout: float) -> None:
+    def __init__(self, source: Source) -> None:
         self._source = source
-        self._timeout = call_timeout
         self._lock = threading.Lock()
         self._forget()
 
@@ -71,7 +71,7 @@ class RedisStore:
         self._here()
         with self._lock:
             if self._blocking is None:
-                self._blocking = SyncRedis(self._source, self._timeout, self._breaker)
+                self._blocking = SyncRedis(self._source, self._breaker)
             return self._blocking
 
     def aio(self) -> AsyncRedis:
@@ -81,9 +81,7 @@ class RedisStore:
         with self._lock:
             if loop not in self._loops:
                 self._forget_closed_loops()
-                self._loops[loop] = AsyncRedis(
-                    self._source, self._timeout, self._breaker
-                )
+                self._loops[loop] = AsyncRedis(self._source, self._breaker)
             return self._loops[loop]
 
     def _forget_closed_loops(self) -> None:
@@ -115,9 +113,8 @@ class RedisStore:
 class SyncRedis:
     """Calls scripts and blocks until they answer."""
 
-    def __init__(self, source: Source, timeout: float, breaker: Breaker) -> None:
+    def __init__(self, source: Source, breaker: Breaker) -> None:
         self._source = source
-        self._timeout = timeout
         self._breaker = breaker
         self._queues = [threading.Lock() for _ in range(_QUEUES)]
         self._places = threading.BoundedSemaphore(CONNECTIONS)
@@ -134,21 +131,28 @@ class SyncRedis:
 
     def call(self, call: Call, asked: float) -> Any:
         """Call a script; again while its reply is lost, for as long as is fit."""
-        with self._places:
+        window = self._source.window
+        until = window.end(call, asked)
+        if not self._places.acquire(timeout=max(0.0, until - time.monotonic())):
+            raise StoreUnavailable(
+                f"all {CONNECTIONS} connections to {self.where} are busy",
+                code="P208",
+                hint="Is the server overloaded or far away?",
+            )
+        try:
             self._breaker.check(asked)
-            sending = Sending(call, asked, self._timeout, self.lanes)
+            sending = Sending(call, asked, window, self.lanes)
             if not sending.repeatable:
                 self._pipes.fresh()
             while True:
                 try:
-                    reply = self._send(call, sending.lane)
+                    reply = self._send(call, sending)
                 except FAILURES as error:
                     again = sending.failed(error) or (
                         sending.may_heal(error) and self._source.heal()
                     )
                     if not again:
-                        finding = self._breaker.note(error, self._source.where)
-                        raise sending.give_up(finding) from error
+                        raise self._finding(error, sending) from error
                     time.sleep(sending.pause)
                 except BaseException as error:
                     sending.interrupted(error)
@@ -157,15 +161,22 @@ class SyncRedis:
                     sending.answered()
                     self._breaker.answered()
                     return reply
+        finally:
+            self._places.release()
 
-    def _send(self, call: Call, lane: Place | None) -> Any:
-        script, args = load(call.script), call.argv(lane)
-        key = call.key
+    def _finding(self, error: Exception, sending: Sending) -> StoreError:
+        # That somebody had no time for an answer tells nothing of the store.
+        note = translate if sending.hurried else self._breaker.note
+        return sending.give_up(note(error, self.where))
+
+    def _send(self, call: Call, sending: Sending) -> Any:
+        script, args = load(call.script), call.argv(sending.lane)
+        key, until = call.key, sending.until
         try:
-            return self._pipes.call(key, ("EVALSHA", script.sha, 1, key, *args))
+            return self._pipes.call(key, ("EVALSHA", script.sha, 1, key, *args), until)
         except NoScriptError:
             # EVAL also caches the script: one more round trip per server restart.
-            return self._pipes.call(key, ("EVAL", script.source, 1, key, *args))
+            return self._pipes.call(key, ("EVAL", script.source, 1, key, *args), until)
 
     def close(self) -> None:
         """Close the connections."""
@@ -175,14 +186,14 @@ class SyncRedis:
 class AsyncRedis:
     """Calls scripts on one event loop."""
 
-    def __init__(self, source: Source, timeout: float, breaker: Breaker) -> None:
+    def __init__(self, source: Source, breaker: Breaker) -> None:
         self._source = source
-        self._timeout = timeout
+        self._breaker = breaker
         self._queues = [asyncio.Lock() for _ in range(_QUEUES)]
         self.lanes: Lanes = Lanes()
         self.lines: Lines = Lines(AsyncPlace)
         self.counter: AsyncCounter = AsyncCounter()
-        self._breaker = breaker
+        self.where: str = source.where
         self._pipes: AsyncPipes | AsyncClient | None = None
         self._opening = asyncio.Lock()
 
@@ -202,7 +213,7 @@ class AsyncRedis:
 
     async def _call(self, call: Call, asked: float) -> Any:
         self._breaker.check(asked)
-        sending = Sending(call, asked, self._timeout, self.lanes)
+        sending = Sending(call, asked, self._source.window, self.lanes)
         while True:
             try:
                 reply = await self._send(call, sending)
@@ -212,8 +223,7 @@ class AsyncRedis:
                     and await asyncio.to_thread(self._source.heal)
                 )
                 if not again:
-                    finding = self._breaker.note(error, self._source.where)
-                    raise sending.give_up(finding) from error
+                    raise self._finding(error, sending) from error
                 await asyncio.sleep(sending.pause)
             except BaseException as error:
                 sending.interrupted(error)
@@ -223,21 +233,29 @@ class AsyncRedis:
                 self._breaker.answered()
                 return reply
 
+    def _finding(self, error: Exception, sending: Sending) -> StoreError:
+        # That somebody had no time for an answer tells nothing of the store.
+        note = translate if sending.hurried else self._breaker.note
+        return sending.give_up(note(error, self.where))
+
     async def _send(self, call: Call, sending: Sending) -> Any:
-        if self._pipes is None:
-            async with self._opening:
-                if self._pipes is None:
-                    # May start a server, which takes a moment.
-                    client = await asyncio.to_thread(self._source.async_client)
-                    self._pipes = async_pipes(client)
+        pipes = self._pipes or await self._open()
         if not sending.repeatable:
-            await self._pipes.fresh()
+            await pipes.fresh()
         script, args = load(call.script), call.argv(sending.lane)
-        key = call.key
+        key, until = call.key, sending.until
         try:
-            return await self._pipes.call(key, ("EVALSHA", script.sha, 1, key, *args))
+            return await pipes.call(key, ("EVALSHA", script.sha, 1, key, *args), until)
         except NoScriptError:
-            return await self._pipes.call(key, ("EVAL", script.source, 1, key, *args))
+            return await pipes.call(key, ("EVAL", script.source, 1, key, *args), until)
+
+    async def _open(self) -> AsyncPipes | AsyncClient:
+        async with self._opening:
+            if self._pipes is None:
+                # May start a server, which takes a moment.
+                client = await asyncio.to_thread(self._source.async_client)
+                self._pipes = async_pipes(client)
+            return self._pipes
 
     def abandon(self) -> None:
         """Close the sockets of a loop that is closed: it can do nothing any more."""

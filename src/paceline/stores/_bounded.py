@@ -1,0 +1,97 @@
+"""
+Blocking connections that keep a deadline, whatever the server does.
+
+redis-py's timeouts count from the last byte: a server that sends one now and then holds
+a caller for as long as it likes. Here each read and write has what is left of its call.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from math import inf
+from typing import Any
+
+
+class Bounded:
+    """What makes a connection of redis-py keep a deadline."""
+
+    _until = inf
+    _sock: Any
+    _connect_timeout: float | None = None  # a Unix socket's connection sets none
+    _socket_timeout: float | None = None
+
+    def begin(self, until: float) -> None:
+        """Start a call: it ends at *until*, or when its own timeouts are over."""
+        longest = self._socket_timeout or inf
+        if self._sock is None:
+            longest += self._connect_timeout or 0.0
+        self._until = min(until, time.monotonic() + longest)
+
+    def time_left(self, longest: float | None) -> float | None:
+        """
+        Return the seconds that a part of the call may take.
+
+        Raises:
+            TimeoutError: If there are none left.
+        """
+        if self._until == inf:
+            return longest
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the call's time is up")
+        return left if longest is None else min(left, longest)
+
+    # redis-py reads these for each address of a host, and for a TLS handshake.
+    @property
+    def socket_connect_timeout(self) -> float | None:
+        """Seconds that connecting may take."""
+        return self.time_left(self._connect_timeout)
+
+    @socket_connect_timeout.setter
+    def socket_connect_timeout(self, seconds: float | None) -> None:
+        self._connect_timeout = seconds
+
+    @property
+    def socket_timeout(self) -> float | None:
+        """Seconds that one read or write may take."""
+        return self.time_left(self._socket_timeout)
+
+    @socket_timeout.setter
+    def socket_timeout(self, seconds: float | None) -> None:
+        self._socket_timeout = seconds
+
+    def _connect(self) -> BoundedSocket:
+        return BoundedSocket(super()._connect(), self)  # type: ignore[misc]  # redis-py
+
+
+class BoundedSocket:
+    """A socket whose reads and writes have what is left of its connection's call."""
+
+    def __init__(self, sock: Any, connection: Bounded) -> None:
+        self._sock = sock
+        self._connection = connection
+
+    def recv(self, *args: Any) -> Any:
+        """Receive, in time."""
+        self._sock.settimeout(self._connection.socket_timeout)
+        return self._sock.recv(*args)
+
+    def recv_into(self, *args: Any) -> Any:
+        """Receive into a buffer, in time."""
+        self._sock.settimeout(self._connection.socket_timeout)
+        return self._sock.recv_into(*args)
+
+    def sendall(self, data: Any) -> None:
+        """Send, in time."""
+        self._sock.settimeout(self._connection.socket_timeout)
+        self._sock.sendall(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+
+@cache
+def bounded(kind: Any) -> type[Any]:
+    """Return a kind of connection that keeps deadlines."""
+    return type(f"Bounded{kind.__name__}", (Bounded, kind), {})
