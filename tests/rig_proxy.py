@@ -17,14 +17,24 @@ Mode = Literal[
     "latency",
     "drop_replies",
     "blackhole",
+    "half_reply",
+    "trickle",
+    "garbage",
+    "reset_on_request",
+    "close_on_request",
     "reset_on_reply_once",
     "reset_on_reply",
+    "close_on_reply",
 ]
 CHUNK = 1 << 16
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class _Reset(Exception):  # noqa: N818 -- not an error: what was asked for
+    pass
+
+
+class _Close(Exception):  # noqa: N818 -- the same, politely
     pass
 
 
@@ -40,10 +50,16 @@ class FaultProxy:
             * ``latency``: every answer comes *delay* seconds later
             * ``drop_replies``: the server acts, the client hears nothing
             * ``blackhole``: the server hears nothing either
+            * ``half_reply``: the second half of each answer never comes
+            * ``trickle``: an answer comes byte by byte, one every *delay* seconds
+            * ``garbage``: the server acts, the client hears another protocol
+            * ``reset_on_request``: the client's connection breaks, nothing was done
+            * ``close_on_request``: the same, by a polite end
             * ``reset_on_reply``: the server acts, the client's connection breaks
             * ``reset_on_reply_once``: the same, then ``pass``
+            * ``close_on_reply``: the server acts, the connection ends politely
 
-        delay: Seconds, for ``latency``; half of it each way.
+        delay: Seconds, for ``trickle`` and ``latency``; of the latter half each way.
 
         requests: Chunks of bytes that clients sent: about one per round trip.
 
@@ -123,6 +139,10 @@ class FaultProxy:
             pass  # one side hung up: so does the other
         except* _Reset:
             _reset(writer)
+        except* _Close:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
         finally:
             writer.transport.abort()
             up_writer.transport.abort()
@@ -137,18 +157,21 @@ class FaultProxy:
             while True:
                 due, chunk = await queue.get()
                 await asyncio.sleep(due - self._loop.time())
-                writer.write(chunk)
-                await writer.drain()
+                trickles = judge == self._reply and self.mode == "trickle"
+                for part in _bytes(chunk) if trickles else [chunk]:
+                    writer.write(part)
+                    await writer.drain()
+                    await asyncio.sleep(self.delay if trickles else 0)
 
         delivery = asyncio.create_task(deliver())
         try:
             while chunk := await reader.read(CHUNK):
                 fate = judge()
-                if fate == "reset":
-                    raise _Reset
+                if fate in _ENDS:
+                    raise _ENDS[fate]
                 if fate != "drop":
                     late = self.delay / 2 if self.mode == "latency" else 0.0
-                    queue.put_nowait((self._loop.time() + late, chunk))
+                    queue.put_nowait((self._loop.time() + late, _CHANGES[fate](chunk)))
             raise EOFError
         finally:
             delivery.cancel()
@@ -157,15 +180,39 @@ class FaultProxy:
 
     def _request(self) -> str:
         self.requests += 1
-        return "drop" if self.mode == "blackhole" else "pass"
+        return _OF_REQUESTS.get(self.mode, "pass")
 
     def _reply(self) -> str:
+        fate = _OF_REPLIES.get(self.mode, "pass")
         if self.mode == "reset_on_reply_once":
             self.mode = "pass"
-            return "reset"
-        if self.mode == "reset_on_reply":
-            return "reset"
-        return "drop" if self.mode in ("drop_replies", "blackhole") else "pass"
+        return fate
+
+
+_OF_REQUESTS = {
+    "blackhole": "drop",
+    "reset_on_request": "reset",
+    "close_on_request": "close",
+}
+_OF_REPLIES = {
+    "blackhole": "drop",
+    "drop_replies": "drop",
+    "half_reply": "half",
+    "garbage": "garbage",
+    "reset_on_reply": "reset",
+    "reset_on_reply_once": "reset",
+    "close_on_reply": "close",
+}
+_ENDS = {"reset": _Reset, "close": _Close}
+_CHANGES = {
+    "pass": lambda chunk: chunk,
+    "half": lambda chunk: chunk[: max(1, len(chunk) // 2)],
+    "garbage": lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n",
+}
+
+
+def _bytes(chunk: bytes) -> list[bytes]:
+    return [chunk[i : i + 1] for i in range(len(chunk))]
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

@@ -8,7 +8,6 @@ a caller for as long as it likes. Here each read and write has what is left of i
 from __future__ import annotations
 
 import time
-from functools import cache
 from math import inf
 from typing import Any
 
@@ -91,7 +90,6 @@ class BoundedSocket:
         return getattr(self._sock, name)
 
 
-@cache
-def bounded(kind: Any) -> type[Any]:
+def bounded(kind: type[Any]) -> Any:
     """Return a kind of connection that keeps deadlines."""
     return type(f"Bounded{kind.__name__}", (Bounded, kind), {})
