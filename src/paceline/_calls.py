@@ -143,6 +143,26 @@ class Request:
     again: bool = False
 
 
+class Life(NamedTuple):
+    """
+    What a reply says of a field.
+
+    Attributes:
+        epoch: Names this life of it: another one knows nothing of what was before.
+
+        seq: How many scripts had written it.
+
+        shift: By how much its clock had stepped back (us).
+
+        cool_us: Until the account's cool-down ends.
+    """
+
+    epoch: str
+    seq: int
+    shift: int
+    cool_us: int
+
+
 class Post(NamedTuple):
     """
     What one limit was charged.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
 
@@ -16,12 +17,14 @@ from ._calls import Call, Request, Scope
 from ._limits import SECOND_US
 from ._policy import Policy
 from ._reply import Answer
+from ._sight import Sight
 
 _log = logging.getLogger("paceline")
 
 _MOST_HEARD = 10_000
 _MOST_OWED = 100
 _UNHEARD = (-inf, 0.0)
+_QUIET = 60.0  # seconds between two lines about lost data
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,15 @@ class Desk:
 
         late_us: How late this process's sleepers wake when they wake late, smoothed.
 
+        seen: Per account: the last answer, in case that the store forgets; and, by
+            None, the last one that told of what models share.
+
+        heals: Whether the store is told what it has lost. Only tests say no.
+
+        cautious: Whether an account that nobody remembers counts as used up.
+
+        born_us: Since when the server has had its data; None if nobody asked.
+
         owed: Calls to be sent again when the store is back, so that what they may have
             charged is given back. The oldest are given up.
     """
@@ -62,6 +74,12 @@ class Desk:
     late_us: int = 0
     heard: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
     owed: deque[Owed] = field(default_factory=lambda: deque(maxlen=_MOST_OWED))
+    seen: dict[tuple[str, str | None], Sight] = field(default_factory=dict)
+    heals: bool = True
+    cautious: bool = False
+    born_us: int | None = None
+    _met: set[tuple[str, str]] = field(default_factory=set)
+    _told: float = -inf
     _agreed: set[tuple[str, str, str]] = field(default_factory=set)
     _warned: set[tuple[str, str]] = field(default_factory=set)
 
@@ -92,6 +110,49 @@ class Desk:
     def heard_nothing(self, scope: Scope, policy: Policy, at: float) -> None:
         """Note that the store was asked of an account in vain."""
         self.heard[scope.key, policy.account] = (at, self.cools_until(scope, policy))
+
+    def keep(self, scope: Scope, sight: Sight) -> None:
+        """Remember an answer."""
+        policy = sight[2]
+        if len(self.seen) > _MOST_HEARD:
+            self.seen.clear()
+        self.seen[scope.key, policy.account] = sight
+        if policy.shared:
+            self.seen[scope.key, None] = sight
+        if self.cautious:
+            self._met.add((scope.key, policy.account))
+
+    def is_stranger(self, scope: Scope, policy: Policy) -> bool:
+        """Tell whether an account was never asked for here."""
+        return (scope.key, policy.account) not in self._met
+
+    def forget(self, scope: Scope, policy: Policy) -> Sight | None:
+        """Forget an account; return what was known of it."""
+        name = (scope.key, policy.account)
+        self.heard.pop(name, None)
+        self.seen.pop((scope.key, None), None)
+        return self.seen.pop(name, None)
+
+    def healed(
+        self,
+        scope: Scope,
+        policy: Policy,
+        before: Sight | None,
+        restored: Mapping[str, int],
+        now: float,
+    ) -> None:
+        """Note that the store knows again what it had lost."""
+        name = (scope.key, policy.account)
+        if self.seen.get(name) is before:
+            self.seen.pop(name, None)
+        self._met.add(name)
+        if restored and now - self._told > _QUIET:
+            self._told = now
+            _log.warning(
+                "the store lost what was booked of %s; %s",
+                "/".join(filter(None, name[1:])) or scope.display or "a key",
+                "it was told again" if before else "the limits count as used up",
+            )
 
     def heard_since(self, scope: Scope, policy: Policy, moment: float) -> bool:
         """Tell whether a reply told of an account since *moment*."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from math import inf
 
-from . import _reply, _wire
+from . import _healing, _reply, _sight, _wire
 from ._batch import ask_day
 from ._calls import Booking, Call, Clock, Post, Request, Scope
 from ._decision import Decision, LimitStatus
@@ -22,6 +22,7 @@ from ._errors import CostTooLarge, StoreError, StoreUnavailable
 from ._limits import SECOND_US, Limit
 from ._policy import Policy
 from ._reply import Answer
+from ._sight import Lost
 
 # How late a permit may be when its reply had to be fetched a second time, and how
 # often one may be.
@@ -62,6 +63,31 @@ def decide(
 
 
 def _decide(desk: Desk, scope: Scope, request: Request, until: float) -> Plan[Answer]:
+    """Ask; anew if the store has lost what this process remembers."""
+    policy = request.policy
+    for _ in range(_MOST_LOST):
+        before = desk.seen.get((scope.key, policy.account))
+        answer = yield from _ask(desk, scope, request, until)
+        now = yield Now()
+        lost: list[Lost] = []
+        if desk.heals:
+            lost = yield from _healing.find(desk, scope, policy, before, answer, now)
+        if not lost:
+            desk.listen(scope, policy, now, answer.cool_us)
+            desk.keep(scope, (answer, now, policy))
+            desk.compare(scope, policy, answer)
+            return answer
+        if answer.booking is not None:
+            yield from cancel(desk, scope, policy, answer.booking, until)
+        yield from _healing.heal(desk, scope, policy, lost, before, now, until)
+    raise StoreUnavailable(
+        "the store loses its data again and again",
+        code="P213",
+        hint="Who flushes it, or starts it without its data?",
+    )
+
+
+def _ask(desk: Desk, scope: Scope, request: Request, until: float) -> Plan[Answer]:
     try:
         answer: Answer = yield Ask(desk.almanac, scope, request, until)
     except BaseException as error:
@@ -78,9 +104,6 @@ def _decide(desk: Desk, scope: Scope, request: Request, until: float) -> Plan[An
             f"{answer.decision.limit} can never hold this cost: {cost}",
             hint="No waiting would help: lower the cost or raise the limit.",
         )
-    now = yield Now()
-    desk.listen(scope, request.policy, now, answer.cool_us)
-    desk.compare(scope, request.policy, answer)
     return answer
 
 
@@ -188,6 +211,11 @@ def cool_down(desk: Desk, scope: Scope, policy: Policy, seconds: float) -> Plan[
 
 def reset(desk: Desk, scope: Scope, policy: Policy) -> Plan[None]:
     """Forget the accounts of a key and model."""
-    desk.heard.pop((scope.key, policy.account), None)
-    yield _wire.encode_reset(scope, policy)
+    known: list[tuple[str, int]] = []
+    sight = desk.forget(scope, policy)
+    if sight is not None:
+        # Others may have seen more of it: for as long as a full limit takes to empty.
+        rest = max(_sight.longest_us(limit) for limit in policy.limits)
+        known = [(life.epoch, rest) for life in sight[0].lives]
+    yield _wire.encode_reset(scope, policy, desk.almanac.clock(), known)
     yield Stir(scope.key)

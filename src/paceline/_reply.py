@@ -7,12 +7,13 @@ A server that answers something else than our scripts gets one clear error, P209
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ._calls import Life
 from ._decision import Decision, LimitStatus
 from ._errors import StoreError
 from ._limits import SECOND_US, CalendarWindow, Concurrency, Limit
-from ._wire import Book, Booking, Post, grace_us, lease_slot, own_field, place
+from ._wire import SHARED, Book, Booking, Post, grace_us, lease_slot, own_field, place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -60,6 +61,8 @@ class Answer:
 
         cool_us: Until the account's cool-down ends.
 
+        lives: Of the account's field, and of the one that models share, if any.
+
         others: Limits that another process holds to be of another capacity: the limit,
             and what the other takes it for.
 
@@ -75,6 +78,7 @@ class Answer:
     booking: Booking | None
     now_us: int
     cool_us: int
+    lives: tuple[Life, ...] = ()
     others: tuple[tuple[Limit, int], ...] = ()
     replayed: bool = False
 
@@ -93,7 +97,7 @@ def decode_acquire(
     try:
         return list(_answers(reply, age, scope, requests))
     except (TypeError, ValueError, IndexError, AttributeError, StopIteration) as error:
-        raise _strange(reply) from error
+        raise strange(reply) from error
 
 
 def decode_renew(reply: Reply, count: int) -> list[int]:
@@ -107,10 +111,10 @@ def decode_renew(reply: Reply, count: int) -> list[int]:
     try:
         values = [int(value) for value in reply[-3 * count :]]
         if len(reply) < _HEAD + _FIELD + 3 * count:
-            raise _strange(reply)
+            raise strange(reply)
         return values[1::3]
     except (TypeError, ValueError, IndexError) as error:
-        raise _strange(reply) from error
+        raise strange(reply) from error
 
 
 def unwrap(reply: Reply) -> tuple[int, Reply]:
@@ -127,7 +131,7 @@ def unwrap(reply: Reply) -> tuple[int, Reply]:
         if kind == AGAIN:
             return int(reply[1]), reply[2:]
     except (TypeError, ValueError, IndexError) as error:
-        raise _strange(reply) from error
+        raise strange(reply) from error
     if kind == _FORGOTTEN:
         raise StoreError(
             "the store does not know any more what it answered to a call sent again",
@@ -148,13 +152,13 @@ def decode_peek(reply: Reply, policy: Policy) -> tuple[LimitStatus, ...]:
         fields = 1 + bool(policy.shared)
         values = [int(value) for value in reply[_HEAD + _FIELD * fields :]]
         if len(values) != _STATUS * len(policy.limits):
-            raise _strange(reply)
+            raise strange(reply)
         return tuple(
             _status(limit, values[2 * i], values[2 * i + 1])
             for i, limit in enumerate(policy.limits)
         )
     except (TypeError, ValueError, IndexError) as error:
-        raise _strange(reply) from error
+        raise strange(reply) from error
 
 
 def decode_cool(reply: Reply) -> int:
@@ -162,7 +166,14 @@ def decode_cool(reply: Reply) -> int:
     try:
         return int(reply[_HEAD + _FIELD - 1])
     except (TypeError, ValueError, IndexError) as error:
-        raise _strange(reply) from error
+        raise strange(reply) from error
+
+
+def read_life(values: Sequence[Any]) -> Life:
+    """Read what a reply says of one field."""
+    epoch, seq, shift, cool = values
+    text = epoch.decode() if isinstance(epoch, bytes) else str(epoch)
+    return Life(text, int(seq), int(shift), int(cool))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,14 +184,7 @@ class _Sent:
     book: Book
     now: int
     age: int
-    fields: dict[str, _Field]
-
-
-class _Field(NamedTuple):
-    epoch: str
-    seq: int
-    shift: int
-    cool: int
+    fields: dict[str, Life]
 
 
 def _answers(
@@ -188,11 +192,9 @@ def _answers(
 ) -> Iterable[Answer]:
     book = Book(requests, 0)
     at = _HEAD
-    fields: dict[str, _Field] = {}
+    fields: dict[str, Life] = {}
     for name in book.fields:
-        epoch, seq, shift, cool = reply[at : at + _FIELD]
-        text = epoch.decode() if isinstance(epoch, bytes) else str(epoch)
-        fields[name] = _Field(text, int(seq), int(shift), int(cool))
+        fields[name] = read_life(reply[at : at + _FIELD])
         at += _FIELD
     sent = _Sent(scope, book, int(reply[1]), age, fields)
     widths = [3 + _STATUS * len(request.policy.limits) for request in requests]
@@ -201,7 +203,7 @@ def _answers(
     for number, (request, width) in enumerate(zip(requests, widths, strict=True), 1):
         values = [int(value) for value in reply[at : at + width]]
         if len(values) != width:
-            raise _strange(reply)
+            raise strange(reply)
         yield _answer(values, request, number, known, sent)
         at += width
 
@@ -221,6 +223,7 @@ def _answer(
         for i, limit in enumerate(limits)
     )
     charged = code == _CHARGED
+    own = sent.fields[own_field(request.policy)]
     decided = None if why <= 0 else limits[numbers.index(why)]
     name = decided.name if decided else (COOL_DOWN if why < 0 else None)
     return Answer(
@@ -237,7 +240,8 @@ def _answer(
         cause=name,
         booking=_booking(wait, request, number, sent) if charged else None,
         now_us=sent.now,
-        cool_us=sent.fields[own_field(request.policy)].cool,
+        cool_us=own.cool_us,
+        lives=(own, sent.fields[SHARED]) if request.policy.shared else (own,),
         others=tuple(
             (limit, others[place_of])
             for limit, place_of in zip(limits, numbers, strict=True)
@@ -273,7 +277,8 @@ def _status(limit: Limit, remaining: int, reset_us: int) -> LimitStatus:
     )
 
 
-def _strange(reply: Reply) -> StoreError:
+def strange(reply: Reply) -> StoreError:
+    """Return the error for a reply that is none of our scripts'."""
     what = type(reply).__name__
     hint = "Is another program using the prefix paceline:1: on this server?"
     return StoreError(

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _HEAD, _SECTION = 113, 53
 _MOVED, _BY_CLOCK = "wb", "wbc"  # kinds whose moments, and whose ends, follow a clock
+GHOSTS = "g"  # the tag of lib/ghost's list
 UNIT = 1_000_000  # a bucket's debts are in millionths of a unit
 
 
@@ -103,14 +104,16 @@ def _sections(value: str, moment: int, back: int) -> Iterable[Section]:
         if end > len(value):
             raise ValueError("a field that ends too soon")
         tag = value[tag_from:body_from]
-        yield Section(
-            tag,
-            capacity,
-            at - back if tag[0] in _MOVED else at,
-            stop - back if tag[0] in _BY_CLOCK else stop,
-            value[body_from:end],
-            live=stop > moment,
-        )
+        # What was healed is no limit: it is booked in those that are.
+        if tag != GHOSTS:
+            yield Section(
+                tag,
+                capacity,
+                at - back if tag[0] in _MOVED else at,
+                stop - back if tag[0] in _BY_CLOCK else stop,
+                value[body_from:end],
+                live=stop > moment,
+            )
         start = end
 
 

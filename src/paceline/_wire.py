@@ -154,10 +154,22 @@ def encode_cool_down(
     return Call("cool_down", scope.key, args)
 
 
-def encode_reset(scope: Scope, policy: Policy) -> Call:
-    """Encode a call of ``lua/reset.lua``."""
+def encode_reset(
+    scope: Scope, policy: Policy, clock: Clock, known: Sequence[tuple[str, int]] = ()
+) -> Call:
+    """
+    Encode a call of ``lua/reset.lua``.
+
+    Args:
+        known: Per field, in their order: a life of it that is remembered, and for how
+            long others may remember it, in microseconds.
+    """
     fields = [own_field(policy), *([SHARED] if policy.shared else [])]
-    return Call("reset", scope.key, (len(fields), *fields))
+    rows: list[Arg] = []
+    for number, (epoch, rest) in enumerate(known[: len(fields)], 1):
+        rows += (number, epoch, rest)
+    args = (clock.now, clock.nonce, len(fields), *fields, len(rows) // 3, *rows)
+    return Call("reset", scope.key, args)
 
 
 class Book:

@@ -4,9 +4,11 @@ import re
 
 import pytest
 
-from paceline import _script, _wire
+from paceline import _script, _sight, _wire
 
-NAMES = ["acquire", "cool_down", "peek", "renew", "reset", "settle"]
+NAMES = [
+    "acquire", "birth", "cool_down", "heal", "peek", "renew", "reset", "settle",
+]  # fmt: skip
 SECTIONS = ["KEYS", "ARGV", "Returns", "Writes", "Cost"]
 LAYOUT = {
     "acquire": [_wire.HEAD, _wire.FIELD, _wire.LIMIT, _wire.REQUEST, _wire.CHARGE],
@@ -14,7 +16,15 @@ LAYOUT = {
     "renew": [_wire.HEAD[:5], _wire.FIELD, _wire.LIMIT, _wire.RENEWAL],
     "peek": [_wire.HEAD[3:4], _wire.FIELD, _wire.LIMIT],
     "cool_down": [_wire.HEAD[3:6], _wire.FIELD, ("duration",)],
-    "reset": [_wire.FIELD],
+    "reset": [_wire.HEAD[3:5], _wire.FIELD, _sight.CLOSED],
+    "birth": [_wire.HEAD[3:4]],
+    "heal": [
+        _wire.HEAD[3:5],
+        _wire.FIELD,
+        _wire.LIMIT,
+        _sight.LIFE,
+        _sight.GHOST,
+    ],
 }
 
 
@@ -69,7 +79,7 @@ def test_body_reads_the_encoders_arguments(name):
     _, body = split(name)
     rows = re.findall(r'args_(?:read|rows|rows_of)\([^{}]*\{ ("[^}]*)\}', body)
     read = [tuple(re.findall(r'"(\w+)"', row)) for row in rows]
-    if name == "cool_down":
+    if name in ("cool_down", "reset"):
         read.remove(_wire.LIMIT)  # included, never called: it has no limits
     assert sorted(LAYOUT[name]) == sorted(read)
 

@@ -123,7 +123,7 @@ class Twins:
         assert cool - self.now == raw[-1]
 
     def reset(self, policy):
-        self.run(_wire.encode_reset(self.scope, policy))
+        self.run(_wire.encode_reset(self.scope, policy, self.clock()))
         self.model.forget(policy)
         self.nonce += 1
 

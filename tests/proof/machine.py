@@ -57,7 +57,7 @@ class Machine(RuleBasedStateMachine):
         # It begins at 8 in the morning.
         left = data.draw(st.sampled_from(self.until_midnight))
         self.twins.now += 16 * HOUR - left
-        self.hint, self.ledger = self.twins.now, Ledger()
+        self.hint, self.ledger, self.resets = self.twins.now, Ledger(), 0
         self.again = Twins(self.client, guard)
 
     @rule(pause=draws.pauses)
@@ -224,6 +224,7 @@ class Machine(RuleBasedStateMachine):
     @rule(number=st.integers(0, 1), sure=st.integers(0, 9))
     def reset(self, number, sure):
         if sure == 0:
+            self.resets += 1
             self.twins.reset(self.pair[number])
             self.ledger.forget(self.pair[number])
 
@@ -239,6 +240,8 @@ class Machine(RuleBasedStateMachine):
         for name, value in self.twins.state().items():
             limits = {x.tag: x for p in self.pair for x in p.limits}
             most = sum(53 + len(x.tag) + most_bytes(x) for x in limits.values())
+            # Lives that are closed for as long as anybody may remember them.
+            most += 54 + 80 * min(64, self.resets)
             assert len(value) <= (29 + 8 * 300 if name[:2] == "l:" else 113 + most), (
                 "I11"
             )

@@ -34,7 +34,7 @@ def scripts(patient: Patient) -> Finding:
     _run(patient, _acquire(patient))
     scope = Scope(patient.key, "")
     _run(patient, encode_peek(scope, _POLICY, Clock(0, 0)))
-    _run(patient, encode_reset(scope, _POLICY))
+    _run(patient, encode_reset(scope, _POLICY, Clock(0, 0)))
     return Finding("scripts", "ok", f"run; {len(names())} in all", values={"run": True})
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from random import randrange
 from typing import TYPE_CHECKING, Any
 
-from .._calls import Call
+from .._calls import Arg, Call
 from .._errors import StoreError
 from .._standing import Standing, standing
 from .._state import read_field
@@ -177,7 +178,9 @@ class Reader:
 
     def forget(self, scope: ScopeState, fields: Sequence[str]) -> int:
         """Forget accounts of a scope by their fields; return how many there were."""
-        call = Call("reset", _key(scope.tag), (len(fields), *fields))
+        nonce = randrange(10_000)  # noqa: S311 -- no secret
+        args: tuple[Arg, ...] = ("", nonce, len(fields), *fields, 0)
+        call = Call("reset", _key(scope.tag), args)
         return int(self.sync.call(call, time.monotonic()))
 
     def close(self) -> None:
@@ -223,15 +226,19 @@ class Reader:
                 name = text
             elif field_name == SHARED or field_name.startswith(_OWN):
                 try:
-                    accounts.append(self._account(field_name, text, now_us))
+                    account = self._account(field_name, text, now_us)
                 except (ValueError, IndexError):
                     strange += 1
+                else:
+                    accounts += [account] if account else []
         accounts.sort(key=lambda account: (account.shared, account.field))
         tag = key.removeprefix(PREFIX).strip("{}")
         return ScopeState(tag, name, tuple(accounts)), strange
 
-    def _account(self, name: str, value: str, now_us: int) -> Account:
+    def _account(self, name: str, value: str, now_us: int) -> Account | None:
         field = read_field(value, now_us)
+        if not field.sections and not field.cool_us:
+            return None  # it was reset, and lists what must not come back
         standings, unknown = [], []
         for section in field.sections:
             limit = self._limits.get(section.tag)

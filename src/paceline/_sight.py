@@ -1,0 +1,213 @@
+"""
+What a client remembers of an account: its sight, in case that the store forgets.
+
+Every answer tells which life of the account it is of, how many scripts had written it,
+and how each limit stood. That is kept as it came; what would still be booked of it is
+only worked out when the store turns out to have lost it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+from ._calendar import boundaries
+from ._calls import Arg, Call, Clock, Request, Scope
+from ._decision import LimitStatus
+from ._limits import SECOND_US, CalendarWindow, Concurrency, Limit, SlidingWindow
+from ._policy import Policy
+from ._reply import Answer, Reply, strange
+from ._wire import FURTHEST_US, SHARED, Book, own_field, place
+
+LIFE = ("place", "epoch", "seq", "cool")
+GHOST = ("life", "limit", "units", "rest", "ahead")
+CLOSED = ("account", "epoch", "rest")
+
+# Who waits may have booked over the end of a period; how much is not told. A moment of
+# grace, for clocks are not exact.
+_OVER_US = 60 * SECOND_US
+
+
+# The last answer of an account, when it came, by a clock that never steps back, and the
+# limits that it is about.
+Sight: TypeAlias = tuple[Answer, float, Policy]
+
+
+class Ghost(NamedTuple):
+    """
+    What one limit still holds of a sight.
+
+    Attributes:
+        units: How many were taken.
+
+        rest_us: Until the limit would be as if never used.
+
+        ahead: Of a calendar: units of the next period.
+    """
+
+    limit: Limit
+    units: int
+    rest_us: int
+    ahead: int = 0
+
+
+class Lost(NamedTuple):
+    """
+    A life of a field that the store has lost, or a part of it, and what it held.
+
+    Attributes:
+        field: The field's name.
+
+        epoch: The life.
+
+        seq: How many scripts had written it when it was last seen; 0 if nobody knows.
+
+        cool_us: Until the account's cool-down ends.
+    """
+
+    field: str
+    epoch: str
+    seq: int
+    cool_us: int
+    ghosts: tuple[Ghost, ...]
+
+
+def is_lost(before: Answer, after: Answer) -> bool:
+    """
+    Tell whether the store has lost what it knew at one answer, by a later one.
+
+    The later one must have been asked for after the first had come.
+    """
+    for old, new in zip(before.lives, after.lives, strict=False):
+        if new.epoch != old.epoch or new.seq < old.seq:
+            return True
+    return False
+
+
+def remains(
+    sight: Sight, after: Answer, now: float, wider: Sight | None = None
+) -> list[Lost]:
+    """
+    Work out what the lives that *after* shows to be lost would still hold.
+
+    Args:
+        wider: The last answer that told of what models share, for any of them.
+    """
+    before, found = sight[0], []
+    for shared, (old, new) in enumerate(zip(before.lives, after.lives, strict=False)):
+        if new.epoch == old.epoch and new.seq >= old.seq:
+            continue
+        best = sight
+        if shared and wider is not None:
+            known = wider[0].lives[shared]
+            best = wider if known[:1] == old[:1] and known.seq > old.seq else sight
+        lost = _held(best, shared, now)
+        if lost.ghosts or lost.cool_us:
+            found.append(lost)
+    return found
+
+
+def _held(sight: Sight, shared: int, now: float) -> Lost:
+    answer, at, policy = sight
+    life = answer.lives[shared]
+    name = SHARED if shared else own_field(policy)
+    age = max(0, round((now - at) * SECOND_US))
+    pairs = zip(policy.limits, answer.decision.statuses, strict=True)
+    ghosts = tuple(
+        ghost
+        for limit, status in pairs
+        if place(policy, limit)[0] == name
+        and (ghost := _ghost(limit, status, age, answer.now_us))
+    )
+    return Lost(name, life.epoch, life.seq, max(0, life.cool_us - age), ghosts)
+
+
+def unknown(after: Answer, policy: Policy, born_us: int) -> list[Lost]:
+    """
+    Return what there may have been of an account, if its server was born a moment ago.
+
+    All that its limits could hold, until the field or the server was born, whichever
+    is longer ago: since then nothing is lost.
+    """
+    found = []
+    names = (own_field(policy), SHARED)
+    for name, life in zip(names, after.lives, strict=False):
+        then = min(born_us, int(life.epoch[:16]))
+        ghosts = tuple(
+            Ghost(limit, limit.capacity, rest)
+            for limit in policy.limits
+            if place(policy, limit)[0] == name
+            and (rest := _full_until(limit, then) - after.now_us) > 0
+        )
+        if ghosts:
+            found.append(Lost(name, f"{born_us:016d}full", 0, 0, ghosts))
+    return found
+
+
+def longest_us(limit: Limit) -> int:
+    """For how long anybody may remember what was booked of a limit."""
+    if isinstance(limit, Concurrency):
+        return limit.lease_us
+    if isinstance(limit, CalendarWindow):
+        return 2 * FURTHEST_US
+    fill = limit.per_us
+    if not isinstance(limit, SlidingWindow):
+        fill = fill * limit.capacity // limit.rate
+    return fill + FURTHEST_US
+
+
+def _full_until(limit: Limit, then: int) -> int:
+    """Until when a limit is in use of which all was taken *then*."""
+    if isinstance(limit, CalendarWindow):
+        return boundaries(limit.period, limit.tz, then)[1]
+    if isinstance(limit, SlidingWindow):
+        return then + limit.per_us
+    if isinstance(limit, Concurrency):
+        return then + limit.lease_us
+    return then + limit.per_us * limit.capacity // limit.rate
+
+
+def _ghost(limit: Limit, status: LimitStatus, age: int, seen_us: int) -> Ghost | None:
+    reset_us = round(status.reset_after * SECOND_US)
+    rest, units = reset_us - age, status.capacity - status.remaining
+    if rest <= 0:
+        return None
+    if not isinstance(limit, CalendarWindow):
+        return Ghost(limit, units, rest)
+    _, end, _ = boundaries(limit.period, limit.tz, seen_us)
+    # More than the period was booked: all of the next one may be.
+    ahead = limit.capacity if seen_us + reset_us > end + _OVER_US else 0
+    if seen_us + age < end:
+        return Ghost(limit, units, rest, ahead)
+    return Ghost(limit, ahead, rest) if ahead else None
+
+
+def encode_heal(scope: Scope, policy: Policy, lost: list[Lost], clock: Clock) -> Call:
+    """Encode a call of ``lua/heal.lua``."""
+    book = Book([Request(policy, (), 0)], clock.day_us)
+    args: list[Arg] = [clock.now, clock.nonce, *book.args, len(lost)]
+    rows: list[Arg] = []
+    for number, life in enumerate(lost, 1):
+        args += (book.fields[life.field], life.epoch, life.seq, life.cool_us)
+        for ghost in life.ghosts:
+            where = (life.field, ghost.limit.tag)
+            rows += (number, book.limits[where], ghost.units, ghost.rest_us)
+            rows.append(ghost.ahead)
+    args += (len(rows) // len(GHOST), *rows)
+    return Call("heal", scope.key, tuple(args))
+
+
+def decode_heal(reply: Reply, policy: Policy, lost: list[Lost]) -> dict[str, int]:
+    """
+    Decode the reply of ``lua/heal.lua``: units given back, by the limit's name.
+
+    Raises:
+        StoreError: If the reply is none of that script (P209).
+    """
+    names = [ghost.limit.name for life in lost for ghost in life.ghosts]
+    skipped = 2 + 4 * (1 + bool(policy.shared))
+    try:
+        units = [int(value) for value in reply[skipped:]]
+        found = dict(zip(names, units, strict=True))
+    except (TypeError, ValueError) as error:
+        raise strange(reply) from error
+    return {name: more for name, more in found.items() if more > 0}

@@ -1,0 +1,168 @@
+"""Data that the store loses is told again by those who remember it."""
+
+import asyncio
+
+import pytest
+
+from paceline import CalendarWindow, Key, RateLimiter, SlidingWindow, TokenBucket
+
+LIMITS = {
+    "window": SlidingWindow(10, 600.0),
+    "bucket": TokenBucket(10, 600.0, burst=10),
+    "calendar": CalendarWindow(10, "month"),
+}
+
+
+def flush(client):
+    client.flushall()
+
+
+def evict(client):
+    client.delete(*client.scan_iter())
+
+
+def granted(limiter, key="a"):
+    """Take what there is; return how many."""
+    count = 0
+    while limiter.try_acquire(key):
+        count += 1
+    return count
+
+
+@pytest.mark.parametrize("lose", [flush, evict])
+@pytest.mark.parametrize("limit", LIMITS.values(), ids=list(LIMITS))
+def test_what_was_lost_counts_again_before_anybody_goes(clean_server, limit, lose):
+    """
+    Seven of ten were used; after the loss the three that are left are granted.
+    """
+    client = clean_server.client()
+    with RateLimiter(clean_server.url, limits=limit) as limiter:
+        for _ in range(7):
+            limiter.acquire("a")
+        lose(client)
+        assert granted(limiter) == 3
+        lose(client)
+        assert granted(limiter) == 0
+
+
+def test_a_server_that_restarts_without_its_data_is_told(clean_server):
+    """
+    Also after the connections are gone.
+    """
+    with RateLimiter(clean_server.url, limits=SlidingWindow(10, 600.0)) as limiter:
+        for _ in range(7):
+            limiter.acquire("a")
+        clean_server.restart()
+        assert granted(limiter) == 3
+
+
+def test_who_saw_most_counts_and_nobody_counts_twice(clean_server):
+    """
+    Two processes remember one life: together they give back what was used once.
+    """
+    limit = SlidingWindow(100, 600.0)
+    with (
+        RateLimiter(clean_server.url, limits=limit) as early,
+        RateLimiter(clean_server.url, limits=limit) as late,
+    ):
+        for limiter in (early, late, late):
+            for _ in range(10):
+                limiter.try_acquire("a")
+        clean_server.client().flushall()
+        early.try_acquire("a")  # has seen ten
+        assert early.peek("a")[0].remaining == 100 - 10 - 1
+        late.try_acquire("a")
+        assert late.peek("a")[0].remaining == 100 - 30 - 2
+
+
+def test_a_reset_is_not_healed_back(clean_server):
+    """
+    Who still remembers what was reset does not bring it back, nor does a flush.
+    """
+    limit = SlidingWindow(10, 600.0)
+    with (
+        RateLimiter(clean_server.url, limits=limit) as one,
+        RateLimiter(clean_server.url, limits=limit) as two,
+    ):
+        for limiter in (one, two):
+            for _ in range(4):
+                limiter.try_acquire("a")
+        one.reset("a")
+        assert granted(two) == 10
+        clean_server.client().flushall()
+        two.reset("a")
+        assert granted(one) == 10
+
+
+def test_limits_over_all_models_are_healed_with_any_of_them(clean_server):
+    """
+    Each model's account is told what it had, and what all had together.
+    """
+    with RateLimiter(
+        clean_server.url, limits="10/h", shared="20 requests/h"
+    ) as limiter:
+        small, large = Key(scope="a", model="small"), Key(scope="a", model="large")
+        for _ in range(6):
+            limiter.try_acquire(small)
+            limiter.try_acquire(large)
+        clean_server.client().flushall()
+        limiter.try_acquire(small)
+        assert [each.remaining for each in limiter.peek(small)] == [3, 7]
+        limiter.try_acquire(large)
+        assert [each.remaining for each in limiter.peek(large)] == [3, 6]
+
+
+def test_a_cool_down_that_was_lost_is_told_again(clean_server):
+    """
+    A flush ends no cool-down that an answer told of.
+    """
+    with RateLimiter(clean_server.url, limits="10/h") as limiter:
+        limiter.try_acquire("a")
+        limiter.cool_down("a", 600)
+        limiter.try_acquire("a")
+        clean_server.client().flushall()
+        assert limiter.try_acquire("a").limit == "cool-down"
+
+
+def test_an_older_state_is_told_what_it_lacks(clean_server):
+    """
+    A promoted replica that misses the last writes: theirs, and theirs only, may count
+    twice, within the limit.
+    """
+    limit = SlidingWindow(10, 600.0)
+    client = clean_server.client()
+    with RateLimiter(clean_server.url, limits=limit) as limiter:
+        for _ in range(2):
+            limiter.try_acquire("a")
+        (key,) = client.scan_iter()
+        old = client.hgetall(key)
+        for _ in range(6):
+            limiter.try_acquire("a")
+        client.hset(key, mapping=old)
+        # Eight were used, two of which both of them know.
+        assert granted(limiter) == 0
+        client.flushall()
+        assert granted(limiter) == 0
+
+
+def test_a_hundred_tasks_tell_it_once(clean_server):
+    """
+    All find out at the same time; what they were granted meanwhile goes back.
+    """
+
+    async def run():
+        async with RateLimiter(
+            clean_server.url, limits=SlidingWindow(500, 600.0)
+        ) as limiter:
+            for _ in range(3):
+                await asyncio.gather(
+                    *(limiter.try_acquire_async("a") for _ in range(100))
+                )
+            clean_server.client().flushall()
+            answers = await asyncio.gather(
+                *(limiter.try_acquire_async("a") for _ in range(300))
+            )
+            left = (await limiter.peek_async("a"))[0].remaining
+            return sum(map(bool, answers)), left
+
+    assert asyncio.run(run()) == (200, 0)
