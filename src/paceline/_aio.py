@@ -6,7 +6,6 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._batch import serve
 from ._calls import Call
 from ._effects import Ask, Effect, Enter, Now, Plan, Sleep, Wait
 
@@ -51,7 +50,7 @@ async def _perform(effect: Effect, store: AsyncStore) -> Any:
 
 async def _call(call: Ask | Call, store: AsyncStore) -> Any:
     if isinstance(call, Ask):
-        return await store.counter.ask(call, lambda asks: run(serve(asks), store))
+        return await store.counter.ask(call)
     asked = time.monotonic()
     if call.needless is None:
         return await store.call(call, asked)

@@ -12,7 +12,7 @@ from math import inf
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from ._policy import Policy
 
@@ -20,6 +20,23 @@ Arg: TypeAlias = str | int
 
 # Scripts that change something for good: sent again, they must not do so again.
 _ONCE = frozenset(("acquire", "renew", "settle"))
+
+
+class Packed:
+    """
+    Arguments that go together in many calls, packed for the store once.
+
+    Attributes:
+        args: The arguments.
+
+        data: As the store reads them; filled in by who packs them first.
+    """
+
+    __slots__ = ("args", "data")
+
+    def __init__(self, args: Iterable[Arg]) -> None:
+        self.args: tuple[Arg, ...] = tuple(args)
+        self.data: bytes | None = None
 
 
 class Place(NamedTuple):
@@ -45,6 +62,8 @@ class Call:
     One call of ``lua/{script}.lua``, ready to be sent.
 
     Attributes:
+        parts: Its arguments, the lane's excepted.
+
         needless: Of a call that waits for others of its key that have one: asked when
             its turn comes; if True it is not sent, and its reply is None.
 
@@ -55,7 +74,7 @@ class Call:
 
     script: str
     key: str
-    args: tuple[Arg, ...]
+    parts: tuple[Arg | Packed, ...]
     needless: Callable[[], bool] | None = None
     until: float = inf
     lane: Place | None = None
@@ -65,11 +84,31 @@ class Call:
         """Whether it must take effect once, however often it is sent."""
         return self.script in _ONCE
 
+    @property
+    def args(self) -> tuple[Arg, ...]:
+        """Its arguments one by one, the lane's excepted."""
+        return unpacked(self.parts)
+
     def argv(self, lane: Place | None) -> tuple[Arg, ...]:
+        """Return the script's arguments one by one, sent on a lane."""
+        return unpacked(self.on(lane))
+
+    def on(self, lane: Place | None) -> tuple[Arg | Packed, ...]:
         """Return the script's arguments, sent on a lane."""
         if not self.once:
-            return self.args
-        return (*(lane or Place("", 0, 0)), *self.args)
+            return self.parts
+        return (*(lane or Place("", 0, 0)), *self.parts)
+
+
+def unpacked(parts: Iterable[Arg | Packed]) -> tuple[Arg, ...]:
+    """Return arguments one by one."""
+    args: list[Arg] = []
+    for part in parts:
+        if isinstance(part, Packed):
+            args += part.args
+        else:
+            args.append(part)
+    return tuple(args)
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,7 +181,7 @@ class Desk:
         The first to come with a changed limit finds the old one, which is no
         disagreement; who finds its own overwritten has one.
         """
-        if answer.booking is None:
+        if not answer.charged:
             return
         others = {id(limit): theirs for limit, theirs in answer.others}
         for limit in policy.limits:

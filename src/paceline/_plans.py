@@ -52,7 +52,7 @@ def decide(
                 raise
             continue  # it shared a call with somebody who gave up earlier
         late_us = -answer.wait_us - scope.guard_us
-        if answer.booking is None or late_us <= _PROMPT_US:
+        if late_us <= _PROMPT_US or answer.booking is None:
             return answer
         yield from cancel(desk, scope, request.policy, answer.booking, until)
     raise StoreUnavailable(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from operator import index
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ._errors import CostError, CostTooLarge
 from ._limits import MOST_BUCKET, MOST_WINDOW, Concurrency, Limit, TokenBucket
@@ -33,6 +33,8 @@ class Policy:
         units: What they count, calls at a time excepted: every call is one.
 
         leases: Whether there is a limit on calls at a time.
+
+        notes: What others work out of it once, under names of their own.
     """
 
     account: str
@@ -50,6 +52,8 @@ class Policy:
     _required: int = field(init=False, repr=False, compare=False)
     # The most requests that all limits could hold, if they count nothing else.
     _most: int = field(init=False, repr=False, compare=False)
+    # What others work out of it once, under names of their own.
+    notes: dict[str, Any] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         limits = (*self.own, *self.shared)
@@ -70,6 +74,7 @@ class Policy:
         object.__setattr__(self, "_meters", meters)
         object.__setattr__(self, "_required", required)
         object.__setattr__(self, "_most", most)
+        object.__setattr__(self, "notes", {})
 
     def charges(self, cost: Cost) -> tuple[int, ...]:
         """

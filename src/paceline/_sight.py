@@ -184,7 +184,7 @@ def _ghost(limit: Limit, status: LimitStatus, age: int, seen_us: int) -> Ghost |
 def encode_heal(scope: Scope, policy: Policy, lost: list[Lost], clock: Clock) -> Call:
     """Encode a call of ``lua/heal.lua``."""
     book = Book([Request(policy, (), 0)], clock.day_us)
-    args: list[Arg] = [clock.now, clock.nonce, *book.args, len(lost)]
+    args: list[Arg] = [clock.now, clock.nonce, *book.args.args, len(lost)]
     rows: list[Arg] = []
     for number, life in enumerate(lost, 1):
         args += (book.fields[life.field], life.epoch, life.seq, life.cool_us)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._batch import serve
 from ._calls import Call
 from ._effects import Ask, Effect, Enter, Now, Plan, Sleep, Wait
 
@@ -50,7 +49,7 @@ def _perform(effect: Effect, store: SyncStore) -> Any:
 
 def _call(call: Ask | Call, store: SyncStore) -> Any:
     if isinstance(call, Ask):
-        return store.counter.ask(call, lambda asks: run(serve(asks), store))
+        return store.counter.ask(call)
     asked = time.monotonic()
     if call.needless is None:
         return store.call(call, asked)

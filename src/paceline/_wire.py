@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._calendar import boundaries
-from ._calls import Arg, Booking, Call, Clock, Post, Request, Scope
+from ._calls import Arg, Booking, Call, Clock, Packed, Post, Request, Scope
 from ._limits import (
     SECOND_US,
     CalendarWindow,
@@ -41,6 +41,7 @@ __all__ = [
     "Post",
     "Request",
     "Scope",
+    "book_of",
     "encode_acquire",
     "encode_cool_down",
     "encode_peek",
@@ -57,6 +58,10 @@ __all__ = [
 # Bookings reach no further ahead than the longest window: a month.
 FURTHEST_US = 31 * 86_400 * SECOND_US
 SHARED = "s"
+
+_FOREVER = 10**18
+# Different requests of a policy whose packed form is kept: most calls ask alike.
+_MOST_ASKED = 512
 
 _LEASE_SLOTS = 60
 _BUCKET_SLOTS = 60
@@ -94,18 +99,10 @@ def spare_us(scope: Scope, policy: Policy, charges: Sequence[int]) -> int:
 
 def encode_acquire(scope: Scope, requests: Sequence[Request], clock: Clock) -> Call:
     """Encode a call of ``lua/acquire.lua``; the first request's caller waits."""
-    book = Book(requests, clock.day_us)
-    args: list[Arg] = [clock.now, clock.nonce, scope.display, scope.guard_us]
-    args += book.args
-    args.append(len(requests))
-    for request in requests:
-        limits = request.policy.limits
-        wait = min(FURTHEST_US, request.max_wait_us)
-        args += (book.fields[own_field(request.policy)], wait, request.horizon_us)
-        args += (request.span_us, request.part, int(request.again), len(limits))
-        for limit, cost in zip(limits, request.charges, strict=True):
-            args += (book.limits[place(request.policy, limit)], cost)
-    return Call("acquire", scope.key, tuple(args))
+    book = book_of(requests, clock.day_us)
+    head = (clock.now, clock.nonce, scope.display, scope.guard_us)
+    asked = [book.asked(request) for request in requests]
+    return Call("acquire", scope.key, (*head, book.args, len(requests), *asked))
 
 
 def encode_settle(
@@ -116,16 +113,16 @@ def encode_settle(
     clock: Clock,
 ) -> Call:
     """Encode a call of ``lua/settle.lua``: *actual* units per limit, not *booked*."""
-    book = Book([Request(policy, tuple(actual), 0)], clock.day_us)
-    args: list[Arg] = [clock.now, clock.nonce, *book.args]
+    book = book_of([Request(policy, tuple(actual), 0)], clock.day_us)
     rows: list[Arg] = []
     for limit, post, units in zip(policy.limits, booking.posts, actual, strict=True):
         if units != post.units:
             number = book.limits[place(policy, limit)]
             rows += (number, post.moment, units - post.units)
             rows += (post.epoch, post.shift, post.stamp)
-    args += (len(rows) // len(SETTLEMENT), *rows)
-    return Call("settle", scope.key, tuple(args))
+    count = len(rows) // len(SETTLEMENT)
+    args = (clock.now, clock.nonce, book.args, count, *rows)
+    return Call("settle", scope.key, args)
 
 
 def encode_renew(
@@ -133,16 +130,17 @@ def encode_renew(
 ) -> Call:
     """Encode a call of ``lua/renew.lua``, for leases of concurrency limits."""
     book = Book([Request(policy, (), 0) for policy, _, _ in holds], clock.day_us)
-    args: list[Arg] = [clock.now, clock.nonce, *book.args, len(holds)]
+    rows: list[Arg] = []
     for policy, limit, post in holds:
-        args += (book.limits[place(policy, limit)], post.moment, post.epoch)
-    return Call("renew", scope.key, tuple(args))
+        rows += (book.limits[place(policy, limit)], post.moment, post.epoch)
+    args = (clock.now, clock.nonce, book.args, len(holds), *rows)
+    return Call("renew", scope.key, args)
 
 
 def encode_peek(scope: Scope, policy: Policy, clock: Clock) -> Call:
     """Encode a call of ``lua/peek.lua``."""
-    book = Book([Request(policy, (), 0)], clock.day_us)
-    return Call("peek", scope.key, (clock.now, *book.args))
+    book = book_of([Request(policy, (), 0)], clock.day_us)
+    return Call("peek", scope.key, (clock.now, book.args))
 
 
 def encode_cool_down(
@@ -173,13 +171,22 @@ def encode_reset(
 
 
 class Book:
-    """Fields and limits of a batch, each once, with the places they got."""
+    """
+    Fields and limits of a batch, each once, with the places they got.
 
-    __slots__ = ("args", "fields", "limits")
+    Attributes:
+        args: What is sent of them.
+
+        days: The moments from which and until when their calendars are right.
+    """
+
+    __slots__ = ("_asked", "args", "days", "fields", "limits")
 
     def __init__(self, requests: Iterable[Request], day_us: int) -> None:
         self.fields: dict[str, int] = {}
         self.limits: dict[tuple[str, str], int] = {}
+        self.days: tuple[int, int] = (0, _FOREVER)
+        self._asked: dict[tuple[object, ...], Packed] = {}
         rows: list[Arg] = []
         for request in requests:
             policy = request.policy
@@ -189,14 +196,52 @@ class Book:
                 where = place(policy, limit)
                 if where not in self.limits:
                     self.limits[where] = len(self.limits) + 1
+                    parameters = _parameters(limit, day_us)
                     rows += (self.fields[where[0]], limit.tag, limit.capacity)
-                    rows += (grace_us(limit), *_parameters(limit, day_us))
-        self.args: tuple[Arg, ...] = (
-            len(self.fields),
-            *self.fields,
-            len(self.limits),
-            *rows,
+                    rows += (grace_us(limit), *parameters)
+                    if isinstance(limit, CalendarWindow):
+                        since, until = self.days
+                        start, stop, _ = parameters
+                        self.days = (max(since, start), min(until, stop))
+        self.args: Packed = Packed(
+            (len(self.fields), *self.fields, len(self.limits), *rows)
         )
+
+    def asked(self, request: Request) -> Packed:
+        """Return what is sent of a request."""
+        charges, wait = request.charges, min(FURTHEST_US, request.max_wait_us)
+        how = (wait, request.horizon_us, request.span_us, request.part, request.again)
+        known = self._asked.get((id(request.policy), *how, *charges))
+        if known is not None:
+            return known
+        policy = request.policy
+        args: list[Arg] = [self.fields[own_field(policy)], *how[:-1]]
+        args += (int(request.again), len(charges))
+        for limit, cost in zip(policy.limits, charges, strict=True):
+            args += (self.limits[place(policy, limit)], cost)
+        packed = Packed(args)
+        if len(self._asked) < _MOST_ASKED:
+            self._asked[id(policy), *how, *charges] = packed
+        return packed
+
+
+def book_of(requests: Sequence[Request], day_us: int | None) -> Book:
+    """
+    Return the fields and limits of a batch; those of one policy are made once.
+
+    Args:
+        day_us: Any moment of the server's day; None if only the places matter.
+    """
+    policy = requests[0].policy
+    for request in requests:
+        if request.policy is not policy:
+            return Book(requests, day_us or 0)
+    known: Book | None = policy.notes.get("book")
+    if known is None or (
+        day_us is not None and not known.days[0] <= day_us < known.days[1]
+    ):
+        known = policy.notes["book"] = Book(requests[:1], day_us or 0)
+    return known
 
 
 def place(policy: Policy, limit: Limit) -> tuple[str, str]:

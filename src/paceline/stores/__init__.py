@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from .._calls import Call
@@ -31,17 +31,15 @@ class Lines(Protocol):
 class SyncCounter(Protocol):
     """Serves callers who ask at the same time with one call."""
 
-    def ask(self, ask: Ask, serve: Callable[[list[Ask]], list[Answer]]) -> Answer:
-        """Return the answer; *serve* asks for several at once."""
+    def ask(self, ask: Ask) -> Answer:
+        """Return the answer."""
 
 
 class AsyncCounter(Protocol):
     """Serves callers who ask at the same time with one call."""
 
-    def ask(
-        self, ask: Ask, serve: Callable[[list[Ask]], Awaitable[list[Answer]]]
-    ) -> Awaitable[Answer]:
-        """Return the answer; *serve* asks for several at once."""
+    def ask(self, ask: Ask) -> Awaitable[Answer]:
+        """Return the answer."""
 
 
 class SyncStore(Protocol):

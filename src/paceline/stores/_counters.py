@@ -13,32 +13,40 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from copy import copy
 from math import inf
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .._batch import MOST
+from .._batch import MOST, serve
 from .._errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from .._calls import Scope
-    from .._effects import Ask
-    from .._reply import Answer
+    from collections.abc import Callable
 
-Serve: TypeAlias = "Callable[[list[Ask]], list[Answer]]"
-ServeAsync: TypeAlias = "Callable[[list[Ask]], Awaitable[list[Answer]]]"
+    from .._calls import Call, Scope
+    from .._effects import Ask, Plan
+    from .._reply import Answer
+    from ._link import Waiter
+
+Blocking: TypeAlias = "Callable[[Call], Any]"
+Post: TypeAlias = "Callable[[Call, Waiter], None]"
 
 
 class SyncCounter:
-    """Serves threads."""
+    """
+    Serves threads.
 
-    def __init__(self) -> None:
+    Args:
+        call: Calls a script, blocking.
+    """
+
+    def __init__(self, call: Blocking) -> None:
+        self._call = call
         self._lock = threading.Lock()
         self._queues: dict[Scope, deque[_Waiter]] = {}
 
-    def ask(self, ask: Ask, serve: Serve) -> Answer:
+    def ask(self, ask: Ask) -> Answer:
         """Return the answer; make the call, for others too, if nobody does."""
         waiter = _Waiter(ask)
         with self._lock:
@@ -52,7 +60,7 @@ class SyncCounter:
         if waiter.called is not None and not waiter.called.wait(_left(ask)):
             self._give_up(waiter, queue)
         if waiter.leads:
-            self._lead(ask.scope, queue, serve)
+            self._lead(ask.scope, queue)
         if waiter.error is not None:
             # Each thread raises one of its own: a traceback belongs to one of them.
             raise copy(waiter.error) from waiter.error.__cause__
@@ -74,11 +82,11 @@ class SyncCounter:
         if waiter.called is not None:
             waiter.called.wait()
 
-    def _lead(self, scope: Scope, queue: deque[_Waiter], serve: Serve) -> None:
+    def _lead(self, scope: Scope, queue: deque[_Waiter]) -> None:
         with self._lock:
             batch = [queue.popleft() for _ in range(min(MOST, len(queue)))]
         try:
-            answers = serve([waiter.ask for waiter in batch])
+            answers = self._serve([waiter.ask for waiter in batch])
             for waiter, answer in zip(batch, answers, strict=True):
                 waiter.answer = answer
         except Exception as error:  # noqa: BLE001 -- raised by each of them
@@ -95,6 +103,23 @@ class SyncCounter:
                 if waiter.called is not None:
                     waiter.called.set()
             self._pass_on(scope, queue)
+
+    def _serve(self, asks: list[Ask]) -> list[Answer]:
+        plan = serve(asks)
+        step: Callable[[Any], Any] = plan.send
+        value: Any = None
+        try:
+            while True:
+                call = step(value)
+                try:
+                    value, step = self._call(call), plan.send
+                except BaseException as error:  # noqa: BLE001 -- the plan raises it again
+                    value, step = error, plan.throw
+        except StopIteration as stop:
+            answers: list[Answer] = stop.value
+            return answers
+        finally:
+            plan.close()
 
     def _pass_on(self, scope: Scope, queue: deque[_Waiter]) -> None:
         with self._lock:
@@ -125,57 +150,104 @@ def _left(ask: Ask) -> float | None:
 
 
 class AsyncCounter:
-    """Serves the tasks of one event loop."""
+    """
+    Serves the tasks of one event loop.
 
-    def __init__(self) -> None:
-        self._waiting: dict[Scope, list[tuple[Ask, asyncio.Future[Answer]]]] = {}
-        self._serving: set[asyncio.Task[None]] = set()
+    Args:
+        post: Starts a call of a script and tells a waiter how it ended, for good.
+    """
 
-    async def ask(self, ask: Ask, serve: ServeAsync) -> Answer:
+    def __init__(self, post: Post) -> None:
+        self._post = post
+        self._open: dict[str, _Batch] = {}
+        self._full: list[_Batch] = []
+        self._loop = asyncio.get_running_loop()
+
+    async def ask(self, ask: Ask) -> Answer:
         """Return the answer of the call that this iteration's callers share."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Answer] = loop.create_future()
-        waiting = self._waiting.get(ask.scope)
-        if waiting is None:
-            self._waiting[ask.scope] = waiting = []
-            loop.call_soon(self._flush, ask.scope, serve)
-        waiting.append((ask, future))
+        key = ask.scope.key
+        batch = self._open.get(key)
+        if batch is None:
+            if not self._open:
+                self._loop.call_soon(self._flush)
+            batch = self._open[key] = _Batch(self._post)
+        number = len(batch.asks)
+        future: asyncio.Future[Answer] = self._loop.create_future()
+        batch.asks.append(ask)
+        batch.futures.append(future)
+        if number + 1 == MOST:
+            self._full.append(batch)
+            self._open[key] = _Batch(self._post)
         try:
-            return await asyncio.shield(future)
+            return await future
         except asyncio.CancelledError as error:
-            await _finish(future)
-            failure = future.exception()
-            if failure is None:
-                error.answer = future.result()  # type: ignore[attr-defined]
+            # Whoever is cancelled learns first what came of it: a turn must go back.
+            await batch.over()
+            if batch.error is None:
+                error.answer = batch.answers[number]  # type: ignore[attr-defined]
             else:
-                error.sent = getattr(failure, "sent", None)  # type: ignore[attr-defined]
-                error.requests = getattr(failure, "requests", ())  # type: ignore[attr-defined]
+                error.sent = getattr(batch.error, "sent", None)  # type: ignore[attr-defined]
+                error.requests = getattr(batch.error, "requests", ())  # type: ignore[attr-defined]
             raise
 
-    def _flush(self, scope: Scope, serve: ServeAsync) -> None:
-        waiting = self._waiting.pop(scope)
-        for i in range(0, len(waiting), MOST):
-            task = asyncio.ensure_future(_serve(waiting[i : i + MOST], serve))
-            self._serving.add(task)
-            task.add_done_callback(self._serving.discard)
+    def _flush(self) -> None:
+        batches, self._full = [*self._full, *self._open.values()], []
+        self._open = {}
+        for batch in batches:
+            if batch.asks:
+                batch.start()
 
 
-async def _serve(
-    waiting: list[tuple[Ask, asyncio.Future[Answer]]], serve: ServeAsync
-) -> None:
-    try:
-        answers = await serve([ask for ask, _ in waiting])
-    except BaseException as error:  # noqa: BLE001 -- raised by each of them
-        for _, future in waiting:
-            future.set_exception(error)
-            future.exception()  # it counts as seen, even if its caller is gone
-    else:
-        for (_, future), answer in zip(waiting, answers, strict=True):
-            future.set_result(answer)
+class _Batch:
+    """Callers who share a call, and what came of it."""
 
+    __slots__ = ("_over", "_plan", "_post", "answers", "asks", "error", "futures")
 
-async def _finish(future: asyncio.Future[Answer]) -> None:
-    """Wait for a call, whatever befalls the waiter; its own timeouts bound it."""
-    while not future.done():
-        with suppress(asyncio.CancelledError, Exception):
-            await asyncio.shield(future)
+    def __init__(self, post: Post) -> None:
+        self.asks: list[Ask] = []
+        self.futures: list[asyncio.Future[Answer]] = []
+        self.answers: list[Answer] = []
+        self.error: BaseException | None = None
+        self._post = post
+        self._plan: Plan[list[Answer]] | None = None
+        self._over: asyncio.Future[None] | None = None
+
+    def start(self) -> None:
+        self._plan = serve(self.asks)
+        self._go(self._plan.send, None)
+
+    def answered(self, reply: Any) -> None:
+        if self._plan is not None:
+            self._go(self._plan.send, reply)
+
+    def failed(self, error: BaseException) -> None:
+        if self._plan is not None:
+            self._go(self._plan.throw, error)
+
+    def _go(self, step: Callable[[Any], Any], value: Any) -> None:
+        try:
+            call = step(value)
+        except StopIteration as stop:
+            self.answers = stop.value
+            for future, answer in zip(self.futures, self.answers, strict=True):
+                if not future.done():
+                    future.set_result(answer)
+        except BaseException as error:  # noqa: BLE001 -- raised by each of them
+            self.error = error
+            for future in self.futures:
+                if not future.done():
+                    future.set_exception(error)
+                    future.exception()  # it counts as seen, even if its caller is gone
+        else:
+            self._post(call, self)
+            return
+        if self._over is not None:
+            self._over.set_result(None)
+
+    async def over(self) -> None:
+        """Wait for the end, whatever befalls the waiter; the call's own timeouts do."""
+        while not self.answers and self.error is None:
+            if self._over is None:
+                self._over = asyncio.get_running_loop().create_future()
+            with suppress(asyncio.CancelledError):
+                await asyncio.shield(self._over)

@@ -4,14 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .._calls import Packed
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .._calls import Arg
 
 
-def pack(args: tuple[Arg, ...]) -> bytes:
+def pack(parts: Iterable[Arg | Packed]) -> bytes:
     """Pack one command."""
-    parts = [b"*%d\r\n" % len(args)]
-    for arg in args:
-        text = arg.encode() if isinstance(arg, str) else b"%d" % arg
-        parts.append(b"$%d\r\n%b\r\n" % (len(text), text))
-    return b"".join(parts)
+    count, packed = 0, [b""]
+    for part in parts:
+        if type(part) is Packed:
+            count += len(part.args)
+            packed.append(part.data or _fill(part))
+        else:
+            count += 1
+            packed.append(_bulk(part))  # type: ignore[arg-type]  # nothing else is left
+    packed[0] = b"*%d\r\n" % count
+    return b"".join(packed)
+
+
+def _fill(part: Packed) -> bytes:
+    part.data = b"".join(map(_bulk, part.args))
+    return part.data
+
+
+def _bulk(arg: Arg) -> bytes:
+    text = arg.encode() if isinstance(arg, str) else b"%d" % arg
+    return b"$%d\r\n%b\r\n" % (len(text), text)

@@ -1,9 +1,9 @@
 """
 Connections of redis-py, used below its command layer: packed bytes out, replies in.
 
-TLS, authentication and reconnecting stay redis-py's; its commands, pools, retries and
-callbacks, which cost more than the round trip, are left out. In asyncio a connection is
-shared: what is written first is answered first.
+TLS, authentication and reconnecting stay redis-py's; its commands, pools, retries,
+parsers and callbacks, which cost more than the round trip, are left out. In asyncio a
+connection is shared: what is written first is answered first.
 """
 
 from __future__ import annotations
@@ -15,19 +15,23 @@ from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from redis.exceptions import ConnectionError as RedisConnectionError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
 
-from ._live import hung_up
+from .._calls import unpacked
+from ._link import Link
 from ._pack import pack
+from ._resp import Failure, MoreError, Reader
 
 if TYPE_CHECKING:
-    from .._calls import Arg
+    from .._calls import Arg, Packed
 
-Command: TypeAlias = "tuple[Arg, ...]"
+Command: TypeAlias = "tuple[Arg | Packed, ...]"
 
 # Connections of an event loop. A scope always uses the same one, which keeps its calls
 # in order; several keep one slow script from delaying all.
 _PIPES = 4
+
+_CHUNK = 65_536
 
 
 class SyncPipes:
@@ -48,17 +52,16 @@ class SyncPipes:
         except IndexError:
             connection = self._pool.make_connection()
         try:
-            connection.begin(until)
-            connection.send_packed_command([pack(command)], check_health=False)
-            return connection.read_response(disable_decoding=True)
-        except ResponseError:
-            raise
+            reply = exchange(connection, pack(command), until)
         except BaseException:
             # It connects again when it is used next.
             connection.disconnect()
             raise
         finally:
             self._idle.append(connection)
+        if type(reply) is Failure:
+            raise connection._parser.parse_error(reply.text)  # noqa: SLF001 -- the one place that knows them
+        return reply
 
     def fresh(self) -> None:
         """Close what is idle: the next call is the first on its connection."""
@@ -72,12 +75,34 @@ class SyncPipes:
         self._pool.disconnect()
 
 
+def exchange(connection: Any, packed: bytes, until: float) -> Any:
+    """
+    Send a command on a connection that nobody else uses; return the reply, by *until*.
+
+    Whatever it raises, the connection must not be used again: the reply may come yet.
+    """
+    connection.begin(until)
+    sock = connection._sock  # noqa: SLF001 -- no public way leads to it
+    if sock is None:
+        connection.connect()
+        sock = connection._sock  # noqa: SLF001 -- as above
+    sock.sendall(packed)
+    reader = Reader()
+    while True:
+        data = sock.recv(_CHUNK)
+        if not data:
+            raise RedisConnectionError("Connection closed by server.")
+        reader.feed(data)
+        with suppress(MoreError):
+            return reader.next()
+
+
 class AsyncPipes:
     """Connections of one event loop, each shared by the calls of some scopes."""
 
     def __init__(self, pool: Any) -> None:
-        self._pool = pool
         self._pipes = [_Pipe(pool) for _ in range(_PIPES)]
+        self._pool = pool
 
     def home(self, _: str) -> str:
         """Return which server has a key; here there is one."""
@@ -85,31 +110,35 @@ class AsyncPipes:
 
     async def call(self, key: str, command: Command, until: float) -> Any:
         """Send a command; return its reply, by *until*."""
-        return await self._pipes[hash(key) % _PIPES].call(pack(command), until)
+        pipe = self._pipes[hash(key) % _PIPES]
+        link = pipe.link or await pipe.connect(until)
+        waiter = _Caller()
+        link.send(pack(command), waiter, until)
+        return await waiter.future
+
+    def link(self, key: str) -> Link | None:
+        """Return the open connection of a scope, if there is one."""
+        return self._pipes[hash(key) % _PIPES].link
 
     async def fresh(self) -> None:
         """Close what is idle: the next call is the first on its connection."""
         for pipe in self._pipes:
-            await pipe.close_idle()
+            if pipe.link is not None and pipe.link.idle:
+                pipe.close()
 
     async def aclose(self) -> None:
         """Close the connections."""
         for pipe in self._pipes:
-            await pipe.close()
+            pipe.close()
+        await asyncio.sleep(0)  # the loop closes sockets in its next iteration
         await self._pool.disconnect()
 
     def abandon(self) -> None:
         """Close the sockets of a loop that is closed."""
         for pipe in self._pipes:
-            connection: Any = pipe.link and pipe.link.connection
-            # Private parts, at the end of a life: no public way leads to a socket of a
-            # closed loop.
             with suppress(Exception):
-                transport = connection._writer.transport  # noqa: SLF001
-                transport._sock.close()  # noqa: SLF001 -- see above
-                transport._sock = None  # noqa: SLF001
-                transport._closing = True  # noqa: SLF001
-                connection._reader = connection._writer = None  # noqa: SLF001
+                if pipe.link is not None:
+                    pipe.link.drop()
 
 
 class SyncClient:
@@ -124,7 +153,7 @@ class SyncClient:
 
     def call(self, _: str, command: Command, __: float) -> Any:
         """Call a command."""
-        return self._client.execute_command(*command)
+        return self._client.execute_command(*unpacked(command))
 
     def fresh(self) -> None:
         """There are no connections."""
@@ -146,7 +175,11 @@ class AsyncClient:
 
     async def call(self, _: str, command: Command, __: float) -> Any:
         """Call a command."""
-        return await self._client.execute_command(*command)
+        return await self._client.execute_command(*unpacked(command))
+
+    def link(self, _: str) -> Link | None:
+        """There are no connections."""
+        return None
 
     async def fresh(self) -> None:
         """There are no connections."""
@@ -174,117 +207,61 @@ def _fake(client: Any) -> bool:
     return any(kind.__module__.startswith("fakeredis") for kind in kinds)
 
 
-class _Link:
-    """One life of a connection, and who waits for its replies, in order."""
+class _Caller:
+    """A coroutine that waits for its reply."""
 
-    def __init__(self, connection: Any) -> None:
-        self.connection = connection
-        self.waiting: deque[asyncio.Future[Any]] = deque()
-        self.reading: asyncio.Task[None] | None = None
+    __slots__ = ("future",)
+
+    def __init__(self) -> None:
+        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    def answered(self, reply: Any) -> None:
+        if not self.future.done():
+            self.future.set_result(reply)
+
+    def failed(self, error: BaseException) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+            self.future.exception()  # whoever sent it raises it, or is gone
 
 
 class _Pipe:
-    """A link on which calls follow each other without waiting for replies."""
+    """The place of a link, one after another."""
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
-        self._sending = asyncio.Lock()
-        self._closing: set[asyncio.Future[None]] = set()
-        self.link: _Link | None = None
+        options = pool.connection_kwargs
+        self._timeout = options.get("socket_timeout") or inf
+        self._connect_timeout = options.get("socket_connect_timeout") or inf
+        self._opening = asyncio.Lock()
+        self.link: Link | None = None
 
-    async def call(self, packed: bytes, until: float) -> Any:
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
-        async with asyncio.timeout_at(loop.time() + self._longest(until)):
-            await self._send(packed, future)
-            return await future
-
-    def _longest(self, until: float) -> float:
-        """Return the seconds that a call may take."""
-        options = self._pool.connection_kwargs
-        longest = options.get("socket_timeout") or inf
-        if self.link is None:
-            longest += options.get("socket_connect_timeout") or 0.0
-        return min(longest, until - time.monotonic())
-
-    async def _send(self, packed: bytes, future: asyncio.Future[Any]) -> None:
-        async with self._sending:
-            link = self.link
-            if link is not None and not link.waiting and hung_up(link.connection):
-                self._break(link, RedisConnectionError("the server went away"))
-            link = self.link or await self._connect()
-            link.waiting.append(future)
-            try:
-                await link.connection.send_packed_command([packed], check_health=False)
-            except AttributeError as error:
-                # redis-py's connection was closed between its looking and its writing.
-                broken = RedisConnectionError("the connection was closed")
-                self._break(link, broken)
-                raise broken from error
-            except BaseException as error:
-                self._break(link, error)
-                raise
-            if link.reading is None:
-                link.reading = asyncio.ensure_future(self._read(link))
-
-    async def _connect(self) -> _Link:
-        link = _Link(self._pool.make_connection())
-        try:
-            await link.connection.connect()
-        except BaseException:
-            self._close(link)
-            raise
-        self.link = link
-        return link
-
-    async def _read(self, link: _Link) -> None:
-        """Hand out replies in the order of their calls, while there are any to come."""
-        try:
-            while link.waiting:
+    async def connect(self, until: float) -> Link:
+        """Open a link, by *until*."""
+        longest = min(self._connect_timeout, until - time.monotonic())
+        end = None if longest == inf else asyncio.get_running_loop().time() + longest
+        async with asyncio.timeout_at(end), self._opening:
+            if self.link is None:
+                connection = self._pool.make_connection()
                 try:
-                    reply = await link.connection.read_response(disable_decoding=True)
-                except ResponseError as error:
-                    _answer(link.waiting.popleft(), error)
-                else:
-                    _answer(link.waiting.popleft(), reply)
-        except BaseException as error:  # noqa: BLE001 -- raised by who waits
-            self._break(link, error)
-        finally:
-            link.reading = None
+                    await connection.connect()
+                    self.link = Link(connection, self._timeout, self._forget)
+                except BaseException:
+                    _close(connection)
+                    raise
+            return self.link
 
-    def _break(self, link: _Link, error: BaseException) -> None:
-        """Leave a link for good: a late reply must not meet another's call."""
+    def _forget(self, link: Link) -> None:
         if self.link is link:
             self.link = None
-        waiting, link.waiting = link.waiting, deque()
-        for future in waiting:
-            _answer(future, error)
-        self._close(link)
 
-    def _close(self, link: _Link) -> None:
-        closing = asyncio.ensure_future(link.connection.disconnect(nowait=True))
-        self._closing.add(closing)
-        closing.add_done_callback(self._closing.discard)
-
-    async def close_idle(self) -> None:
-        link = self.link
-        if link is not None and not link.waiting:
-            self.link = None
-            await link.connection.disconnect(nowait=True)
-
-    async def close(self) -> None:
-        link = self.link
-        if link is not None:
-            self._break(link, RedisConnectionError("the limiter was closed"))
-        await asyncio.gather(*self._closing, return_exceptions=True)
+    def close(self) -> None:
+        if self.link is not None:
+            self.link.leave(RedisConnectionError("the limiter was closed"))
 
 
-def _answer(future: asyncio.Future[Any], reply: Any) -> None:
-    """Hand out a reply or an error, unless who asked has given up."""
-    if future.done():
-        return
-    if isinstance(reply, BaseException):
-        future.set_exception(reply)
-        future.exception()  # whoever sent it raises it, or is gone
-    else:
-        future.set_result(reply)
+def _close(connection: Any) -> None:
+    """Close a connection that may be half open, at once."""
+    if connection._writer is not None:  # noqa: SLF001 -- no public way is at once
+        connection._writer.transport.abort()  # noqa: SLF001
+        connection._reader = connection._writer = None  # noqa: SLF001

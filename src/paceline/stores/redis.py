@@ -11,7 +11,6 @@ import asyncio
 import os
 import threading
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import NoScriptError
@@ -23,12 +22,14 @@ from ._counters import AsyncCounter, SyncCounter
 from ._lanes import Lanes
 from ._lines import AsyncPlace, Lines, SyncPlace
 from ._pipes import AsyncClient, AsyncPipes, async_pipes, sync_pipes
+from ._posts import Posts, see_finished
 from ._sending import Sending
 from ._sources import ClientSource, Source, UrlSource
 from ._translate import FAILURES, translate
 
 if TYPE_CHECKING:
     from .._calls import Call
+    from ._link import Link
 
 __all__ = ["ClientSource", "RedisStore", "UrlSource"]
 
@@ -120,7 +121,9 @@ class SyncRedis:
         self._places = threading.BoundedSemaphore(CONNECTIONS)
         self.lanes: Lanes = Lanes()
         self.lines: Lines = Lines(SyncPlace)
-        self.counter: SyncCounter = SyncCounter()
+        self.counter: SyncCounter = SyncCounter(
+            lambda call: self.call(call, time.monotonic())
+        )
         self.where: str = source.where
         self.client: Any = source.sync_client()
         self._pipes = sync_pipes(self.client)
@@ -170,7 +173,7 @@ class SyncRedis:
         return sending.give_up(note(error, self.where))
 
     def _send(self, call: Call, sending: Sending) -> Any:
-        script, args = load(call.script), call.argv(sending.lane)
+        script, args = load(call.script), call.on(sending.lane)
         key, until = call.key, sending.until
         try:
             return self._pipes.call(key, ("EVALSHA", script.sha, 1, key, *args), until)
@@ -192,7 +195,8 @@ class AsyncRedis:
         self._queues = [asyncio.Lock() for _ in range(_QUEUES)]
         self.lanes: Lanes = Lanes()
         self.lines: Lines = Lines(AsyncPlace)
-        self.counter: AsyncCounter = AsyncCounter()
+        posts = Posts(self._begin, breaker.answered, self._link, self._see_through)
+        self.counter: AsyncCounter = AsyncCounter(posts.post)
         self.where: str = source.where
         self._pipes: AsyncPipes | AsyncClient | None = None
         self._opening = asyncio.Lock()
@@ -208,15 +212,31 @@ class AsyncRedis:
             return await asyncio.shield(task)
         except asyncio.CancelledError as error:
             # Read by the plan.
-            error.sent = await _finish(task)  # type: ignore[attr-defined]
+            error.sent = await see_finished(task)  # type: ignore[attr-defined]
             raise
 
     async def _call(self, call: Call, asked: float) -> Any:
+        return await self._see_through(call, self._begin(call, asked), None)
+
+    def _begin(self, call: Call, asked: float) -> Sending:
         self._breaker.check(asked)
-        sending = Sending(call, asked, self._source.window, self.lanes)
+        return Sending(call, asked, self._source.window, self.lanes)
+
+    def _link(self, key: str) -> Link | None:
+        return self._pipes.link(key) if self._pipes is not None else None
+
+    async def _see_through(
+        self, call: Call, sending: Sending, failure: BaseException | None
+    ) -> Any:
+        """
+        Send a call, and again for as long as is fit.
+
+        Args:
+            failure: What became of it when it was sent before.
+        """
         while True:
             try:
-                reply = await self._send(call, sending)
+                reply = await self._send(call, sending, failure)
             except FAILURES as error:
                 again = sending.failed(error) or (
                     sending.may_heal(error)
@@ -224,6 +244,7 @@ class AsyncRedis:
                 )
                 if not again:
                     raise self._finding(error, sending) from error
+                failure = None
                 await asyncio.sleep(sending.pause)
             except BaseException as error:
                 sending.interrupted(error)
@@ -238,11 +259,15 @@ class AsyncRedis:
         note = translate if sending.hurried else self._breaker.note
         return sending.give_up(note(error, self.where))
 
-    async def _send(self, call: Call, sending: Sending) -> Any:
+    async def _send(
+        self, call: Call, sending: Sending, failure: BaseException | None
+    ) -> Any:
+        if failure is not None:
+            raise failure
         pipes = self._pipes or await self._open()
         if not sending.repeatable:
             await pipes.fresh()
-        script, args = load(call.script), call.argv(sending.lane)
+        script, args = load(call.script), call.on(sending.lane)
         key, until = call.key, sending.until
         try:
             return await pipes.call(key, ("EVALSHA", script.sha, 1, key, *args), until)
@@ -266,18 +291,3 @@ class AsyncRedis:
         """Close the connections."""
         if self._pipes is not None:
             await self._pipes.aclose()
-
-
-async def _finish(task: asyncio.Future[Any]) -> Call | None:
-    """
-    Wait for a call, whatever befalls the waiter; its own timeouts bound it.
-
-    Returns the call if it may have been carried out and nobody knows.
-    """
-    while not task.done():
-        with suppress(asyncio.CancelledError, Exception):
-            await asyncio.shield(task)
-    if task.cancelled():
-        return None
-    sent: Call | None = getattr(task.exception(), "sent", None)
-    return sent

@@ -1,0 +1,191 @@
+"""
+The answer to one request, kept as the script wrote it.
+
+Most callers ask for a yes or no; what a reply says beside that is worked out when
+somebody looks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ._decision import Decision, LimitStatus, decided
+from ._limits import SECOND_US, CalendarWindow, Concurrency, Limit
+from ._wire import SHARED, Book, Booking, Post, grace_us, lease_slot, own_field, place
+
+if TYPE_CHECKING:
+    from ._calls import Life
+    from ._rules import Policy
+    from ._wire import Request, Scope
+
+COOL_DOWN = "cool-down"
+
+# The code of an answer.
+_CHARGED, _LATER, _NEVER = 1, 2, -1
+
+
+class Answer:
+    """
+    The reply to one request. What nobody asks of it is never worked out.
+
+    Attributes:
+        wait_us: From the server's now until the permit may be used, until the cost
+            could be granted, or (later) until it is time to ask again. Negative if the
+            reply was lost and the permit's moment has gone by.
+
+        charged: Whether every limit was charged.
+
+        never: Whether a limit can never hold the cost.
+
+        later: Whether to ask again then, for it is too far ahead to book.
+
+        now_us: The server's clock when it decided.
+
+        cool_us: Until the account's cool-down ends.
+
+        others: Limits that another process holds to be of another capacity: the limit,
+            and what the other takes it for.
+
+        replayed: Whether it was decided before, and its first reply was lost.
+    """
+
+    __slots__ = (
+        "_booking", "_decision", "_number", "_request", "_sent", "_values", "charged",
+        "cool_us", "later", "never", "now_us", "others", "replayed", "wait_us",
+    )  # fmt: skip
+
+    def __init__(
+        self, values: list[int], request: Request, number: int, sent: Sent
+    ) -> None:
+        code = values[0]
+        self._values = values
+        self._request = request
+        self._number = number
+        self._sent = sent
+        self._decision: Decision | None = None
+        self._booking: Booking | None = None
+        self.charged: bool = code == _CHARGED
+        self.never: bool = code == _NEVER
+        self.later: bool = code == _LATER
+        self.wait_us: int = values[1] - sent.age
+        self.now_us: int = sent.now
+        self.cool_us: int = sent.cool_us(request)
+        self.replayed: bool = sent.age > 0
+        self.others: tuple[tuple[Limit, int], ...] = (
+            sent.others_of(request) if sent.others else ()
+        )
+
+    @property
+    def decision(self) -> Decision:
+        """For the caller."""
+        if self._decision is None:
+            charged = self.charged
+            self._decision = decided(
+                self.statuses,
+                allowed=charged,
+                retry_after=0.0 if charged else self._values[1] / SECOND_US,
+                limit=None if charged else self.cause,
+            )
+        return self._decision
+
+    def statuses(self) -> tuple[LimitStatus, ...]:
+        """Return how each limit stands."""
+        values = self._values
+        return tuple(
+            status_of(limit, values[3 + 2 * i], values[4 + 2 * i])
+            for i, limit in enumerate(self._request.policy.limits)
+        )
+
+    @property
+    def lives(self) -> tuple[Life, ...]:
+        """Of the account's field, and of the one that models share, if any."""
+        policy = self._request.policy
+        own = self._sent.field(own_field(policy))
+        return (own, self._sent.field(SHARED)) if policy.shared else (own,)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a limit on calls at a time decided: any release may end the wait."""
+        return isinstance(self._decisive, Concurrency)
+
+    @property
+    def cause(self) -> str | None:
+        """The limit that decided, or the cool-down; None if nobody has to wait."""
+        decisive = self._decisive
+        if decisive is None:
+            return COOL_DOWN if self._values[2] < 0 else None
+        return decisive.name
+
+    @property
+    def _decisive(self) -> Limit | None:
+        why = self._values[2]
+        if why <= 0:
+            return None
+        policy = self._request.policy
+        return policy.limits[self._sent.numbers(policy).index(why)]
+
+    @property
+    def booking(self) -> Booking | None:
+        """What was charged, if anything."""
+        if self.charged and self._booking is None:
+            self._booking = _post(
+                self._values[1], self._request, self._number, self._sent
+            )
+        return self._booking
+
+
+class Sent(NamedTuple):
+    """What was asked, and what the reply says of the moment and the fields."""
+
+    scope: Scope
+    book: Book
+    now: int
+    age: int
+    fields: list[Life]
+    others: dict[int, int]
+
+    def field(self, name: str) -> Life:
+        return self.fields[self.book.fields[name] - 1]
+
+    def cool_us(self, request: Request) -> int:
+        if len(self.fields) == 1:
+            return self.fields[0].cool_us
+        return self.field(own_field(request.policy)).cool_us
+
+    def numbers(self, policy: Policy) -> list[int]:
+        return [self.book.limits[place(policy, limit)] for limit in policy.limits]
+
+    def others_of(self, request: Request) -> tuple[tuple[Limit, int], ...]:
+        policy = request.policy
+        pairs = zip(policy.limits, self.numbers(policy), strict=True)
+        return tuple(
+            (limit, self.others[number])
+            for limit, number in pairs
+            if number in self.others
+        )
+
+
+def _post(wait: int, request: Request, number: int, sent: Sent) -> Booking:
+    posts = []
+    for limit, units in zip(request.policy.limits, request.charges, strict=True):
+        field = sent.field(place(request.policy, limit)[0])
+        moment = sent.now + wait
+        if isinstance(limit, Concurrency):
+            slot = lease_slot(limit)
+            moment = -(-(moment + field.shift + limit.lease_us) // slot) * slot
+        elif not isinstance(limit, CalendarWindow):
+            late = max(grace_us(limit), request.span_us) if wait else 0
+            moment += sent.scope.guard_us + late
+        stamp = field.seq * 1_000 + number
+        posts.append(Post(moment, units, field.epoch, field.shift, stamp))
+    return Booking(tuple(posts))
+
+
+def status_of(limit: Limit, remaining: int, reset_us: int) -> LimitStatus:
+    return LimitStatus(
+        name=limit.name,
+        unit=limit.unit,
+        capacity=limit.capacity,
+        remaining=remaining,
+        reset_after=reset_us / SECOND_US,
+    )
