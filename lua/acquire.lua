@@ -37,7 +37,9 @@ ARGV           in this order; a list is its length, then its rows
 Returns        { 0, now } if a calendar's boundaries are not of the server's day;
                { 1, now, (epoch, seq, shift, cool) per field, per request
                  (code, wait, why, (remaining, reset) per charge),
-                 (limit, capacity) per limit that others take for another };
+                 (limit, capacity) per limit that others take for another,
+                 (-3 limit, ahead), (-3 limit - 1, acted), (-3 limit - 2, rest) per limit
+                 of which a part is booked ahead };
                { 2, age, the reply of then } if it was decided before, age us ago;
                { 3, now } if that was too long ago to know
   cool         us until the account's cool-down ends
@@ -47,6 +49,8 @@ Returns        { 0, now } if a calendar's boundaries are not of the server's day
   why          the limit that decided, counted from 1; 0 is none, -1 the cool-down
   remaining    units left now
   reset        us until the limit is as if never used
+  ahead        units whose moment, or period, is to come
+  acted, rest  the other units, and us until they are as if never used
 
 Writes         KEYS[1], if something was charged, a turn to ask again was given out, or
                the clock stepped back; it expires when every limit is as if never used,
@@ -101,4 +105,5 @@ for _, value in ipairs(answers) do
     reply[#reply + 1] = value
 end
 scope_disagreements(scope, reply)
+scope_ahead(scope, reply)
 return reply

@@ -23,8 +23,9 @@ ARGV           in this order; a list is its length, then its rows
   life         counted from 1
   limit        counted from 1
   units        that were taken when the client last saw it, at most its capacity
-  rest         us until the limit would be as if never used, > 0
-  ahead        calendar: units of the next period
+  rest         us until these are as if never used
+  ahead        window: more units, whose moment had not come    calendar: of the next period
+  last         window: us until these are as if never used
 
 Returns        { 0, now } if a calendar's boundaries are not of the server's day; else
                { 1, now, (epoch, seq, shift, cool) per field, units per row of the last
@@ -67,12 +68,13 @@ for _, life in ipairs(lives) do
 end
 
 local units = {}
-for i, row in ipairs(args_rows({ "life", "limit", "units", "rest", "ahead" })) do
+for i, row in ipairs(args_rows({ "life", "limit", "units", "rest", "ahead", "last" })) do
     local life, limit = lives[tonumber(row.life)], scope.limits[tonumber(row.limit)]
     local want = {
         units = tonumber(row.units),
         rest = tonumber(row.rest),
         ahead = tonumber(row.ahead),
+        last = tonumber(row.last),
     }
     local more = ghost_adopt(limit, life, want, scope_stamp(limit.field, i))
     life.adopted = life.adopted or more ~= nil

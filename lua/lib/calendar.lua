@@ -94,3 +94,11 @@ function calendar.reset(limit, now)
     end
     return section.count > 0 and section.finish - now or 0
 end
+
+-- If bookings are of the next period: their units, those of this one, and us to its end.
+function calendar.ahead(limit, now)
+    local section = limit.section
+    if section.next_count > 0 then
+        return section.next_count, section.count, section.finish - now
+    end
+end

@@ -3,11 +3,13 @@
 -- list of what it was told, so that of several clients who remember one life the one who
 -- saw it last counts, and nobody counts twice:
 --
---   per ghost: epoch 20, tag length 2, seq 13, units 13, moment - at 16, until - at 16, tag
+--   per ghost: epoch 20, tag length 2, seq 13, units 13, moment - at 16, ahead 13,
+--              last - at 16, until - at 16, tag
 --
 -- epoch, seq  the life that was lost, and how much of it the client had seen
 -- moment      window: latest act    bucket: when the debt is paid    calendar: end of the
 --             period    concurrency: latest end of a lease
+-- ahead, last window: units whose moment had not come, and the latest    else 0
 -- until       from then on the ghost holds nothing
 --
 -- A ghost without a tag closes its life: that was reset, and is not to come back.
@@ -17,7 +19,7 @@
 
 local GHOST_TAG = "g"
 local GHOST_CLOSED = 9999999999999
-local GHOST_HEAD = 80
+local GHOST_HEAD = 109
 
 -- Moments may lie as far back as the longest window is long.
 local GHOST_BACK = 3000000000000
@@ -40,7 +42,9 @@ local function ghost_list(field)
             seq = field_number(body, from + 22, 13),
             units = field_number(body, from + 35, 13),
             moment = section.at + field_number(body, from + 48, 16),
-            stop = section.at + field_number(body, from + 64, 16),
+            ahead = field_number(body, from + 64, 13),
+            last = section.at + field_number(body, from + 77, 16),
+            stop = section.at + field_number(body, from + 93, 16),
             tag = string.sub(body, from + GHOST_HEAD, stop - 1),
         }
         if ghost.stop > field.now then
@@ -59,12 +63,14 @@ local function ghost_write(field, section)
     local parts = {}
     for i, ghost in ipairs(section.ghosts) do
         parts[i] = string.format(
-            "%s%02.0f%013.0f%013.0f%016.0f%016.0f%s",
+            "%s%02.0f%013.0f%013.0f%016.0f%013.0f%016.0f%016.0f%s",
             ghost.epoch,
             #ghost.tag,
             ghost.seq,
             ghost.units,
             math.max(0, ghost.moment - section.at),
+            ghost.ahead or 0,
+            math.max(0, (ghost.last or 0) - section.at),
             ghost.stop - section.at,
             ghost.tag
         )
@@ -82,9 +88,9 @@ local function ghost_find(section, epoch, tag)
     end
 end
 
--- What a kind has to take in of `want` = { units, rest, ahead }. `old` is what it was told
--- of the same life before, `others` are the ghosts of other lives. It returns units,
--- moment and until.
+-- What a kind has to take in of `want` = { units, rest, ahead, last }. `old` is what it
+-- was told of the same life before, `others` are the ghosts of other lives. It returns
+-- units, moment, until; a window ahead and last, too.
 local GHOST_KINDS = {}
 
 -- Capacities that the ghosts of a window may hold in all: its sums have so many digits.
@@ -95,26 +101,37 @@ local GHOST_SUMS = 5
 local function ghost_room(limit, others, moment)
     local room, all = limit.capacity, GHOST_SUMS * limit.capacity
     for _, ghost in ipairs(others) do
-        all = all - ghost.units
+        local ahead = ghost.ahead or 0
+        all = all - ghost.units - ahead
         if ghost.moment >= moment then
             room = room - ghost.units
+        end
+        if ahead > 0 and ghost.last >= moment then
+            room = room - ahead
         end
     end
     return math.max(0, math.min(room, all))
 end
 
--- All at the latest act, where it leaves the window last.
-function GHOST_KINDS.w(limit, now, want, old, others)
-    local moment, units = now + want.rest - limit.p1, want.units
-    if old then
-        window.settle(limit, now, old.moment, -old.units)
-        moment, units = math.max(moment, old.moment), math.max(units, old.units)
-    end
+local function ghost_act(limit, others, moment, units)
     units = math.min(units, ghost_room(limit, others, moment))
     if units > 0 then
         window.book(limit, moment, units)
     end
-    return units, moment, moment + limit.p1
+    return units
+end
+
+-- What had acted all at its latest act, where it leaves the window last, and so what was
+-- ahead. Whoever saw more of a life saw all of it: that takes the place of the old.
+function GHOST_KINDS.w(limit, now, want, old, others)
+    if old then
+        window.settle(limit, now, old.moment, -old.units)
+        window.settle(limit, now, old.last, -old.ahead)
+    end
+    local moment, last = now + want.rest - limit.p1, now + want.last - limit.p1
+    local units = ghost_act(limit, others, moment, want.units)
+    local ahead = ghost_act(limit, others, last, want.ahead)
+    return units, moment, math.max(moment, last) + limit.p1, ahead, last
 end
 
 -- A debt that will be paid when it would have been.
@@ -184,16 +201,17 @@ local function ghost_adopt(limit, life, want, stamp)
             others[#others + 1] = ghost
         end
     end
-    local ghost, before = old, old and old.units or 0
+    local ghost, before = old, old and old.units + old.ahead or 0
     if not ghost then
         ghost = { epoch = life.epoch, tag = limit.tag }
         section.ghosts[#section.ghosts + 1] = ghost
     end
     local take_in = GHOST_KINDS[string.sub(limit.tag, 1, 1)]
     ghost.seq = life.seq
-    ghost.units, ghost.moment, ghost.stop = take_in(limit, now, want, old, others, stamp)
+    ghost.units, ghost.moment, ghost.stop, ghost.ahead, ghost.last =
+        take_in(limit, now, want, old, others, stamp)
     ghost_write(field, section)
-    return ghost.units - before
+    return ghost.units + (ghost.ahead or 0) - before
 end
 
 -- Another life of the field begins.

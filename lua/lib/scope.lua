@@ -156,3 +156,18 @@ local function scope_disagreements(scope, reply)
         end
     end
 end
+
+-- Limits of which a part is booked ahead, for whoever has to remember how they stood.
+local function scope_ahead(scope, reply)
+    for i, limit in ipairs(scope.limits) do
+        if limit.kind.ahead then
+            local ahead, acted, rest = limit.kind.ahead(limit, scope.now)
+            if ahead then
+                for k, value in ipairs({ ahead, acted, rest }) do
+                    reply[#reply + 1] = -3 * i + 1 - k
+                    reply[#reply + 1] = value
+                end
+            end
+        end
+    end
+end

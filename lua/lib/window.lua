@@ -167,3 +167,15 @@ function window.reset(limit, now)
     -- Entries that cancelled waiters left behind hold nothing.
     return math.max(0, window_time(section, window_reach(section, sum)) + limit.p1 - now)
 end
+
+-- If bookings are ahead: their units, those of the others, and us until the latter go.
+function window.ahead(limit, now)
+    local section = limit.section
+    if section.n == 0 or window_time(section, section.n) <= now then
+        return nil
+    end
+    local i = window_find(section, now + 1)
+    local acted = window_sum(section, i - 1)
+    local rest = i > 1 and window_time(section, i - 1) + limit.p1 - now or 0
+    return window_sum(section, section.n) - acted, acted - window_sum(section, 0), rest
+end

@@ -14,6 +14,8 @@ from ._limits import SECOND_US, CalendarWindow, Concurrency, Limit
 from ._wire import SHARED, Book, Booking, Post, grace_us, lease_slot, own_field, place
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ._calls import Life
     from ._rules import Policy
     from ._wire import Request, Scope
@@ -97,11 +99,29 @@ class Answer:
         )
 
     @property
-    def lives(self) -> tuple[Life, ...]:
+    def lives(self) -> Sequence[Life]:
         """Of the account's field, and of the one that models share, if any."""
+        if len(self._sent.fields) == 1:
+            return self._sent.fields
         policy = self._request.policy
         own = self._sent.field(own_field(policy))
         return (own, self._sent.field(SHARED)) if policy.shared else (own,)
+
+    @property
+    def halves(self) -> tuple[tuple[Limit, int, int, int], ...]:
+        """
+        Limits of which a part is booked ahead.
+
+        Its units, the other units, and in how many microseconds the latter are as if
+        never used.
+        """
+        policy, known = self._request.policy, self._sent.others
+        pairs = zip(policy.limits, self._sent.numbers(policy), strict=True)
+        return tuple(
+            (limit, known[at], known[at - 1], known[at - 2])
+            for limit, number in pairs
+            if (at := -3 * number) in known
+        )
 
     @property
     def busy(self) -> bool:

@@ -19,11 +19,11 @@ from ._reply import Answer, Reply, strange
 from ._wire import FURTHEST_US, SHARED, Book, own_field, place
 
 LIFE = ("place", "epoch", "seq", "cool")
-GHOST = ("life", "limit", "units", "rest", "ahead")
+GHOST = ("life", "limit", "units", "rest", "ahead", "last")
 CLOSED = ("account", "epoch", "rest")
 
-# Who waits may have booked over the end of a period; how much is not told. A moment of
-# grace, for clocks are not exact.
+# An answer that was fetched again does not tell how much was booked over the end of a
+# period, but that something was. A moment of grace, for clocks are not exact.
 _OVER_US = 60 * SECOND_US
 
 
@@ -39,15 +39,19 @@ class Ghost(NamedTuple):
     Attributes:
         units: How many were taken.
 
-        rest_us: Until the limit would be as if never used.
+        rest_us: Until these are as if never used.
 
-        ahead: Of a calendar: units of the next period.
+        ahead: Of a window: units whose moment had not come; of a calendar: units of
+            the next period.
+
+        last_us: Until the former are as if never used.
     """
 
     limit: Limit
     units: int
     rest_us: int
     ahead: int = 0
+    last_us: int = 0
 
 
 class Lost(NamedTuple):
@@ -116,7 +120,7 @@ def _held(sight: Sight, shared: int, now: float) -> Lost:
         ghost
         for limit, status in pairs
         if place(policy, limit)[0] == name
-        and (ghost := _ghost(limit, status, age, answer.now_us))
+        and (ghost := _ghost(limit, status, answer, age))
     )
     return Lost(name, life.epoch, life.seq, max(0, life.cool_us - age), ghosts)
 
@@ -166,19 +170,38 @@ def _full_until(limit: Limit, then: int) -> int:
     return then + limit.per_us * limit.capacity // limit.rate
 
 
-def _ghost(limit: Limit, status: LimitStatus, age: int, seen_us: int) -> Ghost | None:
+def _ghost(limit: Limit, status: LimitStatus, answer: Answer, age: int) -> Ghost | None:
     reset_us = round(status.reset_after * SECOND_US)
-    rest, units = reset_us - age, status.capacity - status.remaining
-    if rest <= 0:
+    last, units = reset_us - age, status.capacity - status.remaining
+    if last <= 0:
         return None
-    if not isinstance(limit, CalendarWindow):
-        return Ghost(limit, units, rest)
+    half = next((each[1:] for each in answer.halves if each[0] is limit), None)
+    if isinstance(limit, CalendarWindow):
+        return _of_calendar(limit, units, half, answer.now_us, reset_us, age)
+    if half is None:
+        return Ghost(limit, units, last)
+    ahead, acted, rest = half
+    rest -= age
+    return Ghost(limit, acted if rest > 0 else 0, max(0, rest), ahead, last)
+
+
+def _of_calendar(
+    limit: CalendarWindow,
+    units: int,
+    half: tuple[int, int, int] | None,
+    seen_us: int,
+    reset_us: int,
+    age: int,
+) -> Ghost | None:
     _, end, _ = boundaries(limit.period, limit.tz, seen_us)
-    # More than the period was booked: all of the next one may be.
-    ahead = limit.capacity if seen_us + reset_us > end + _OVER_US else 0
+    ahead = 0
+    if half is not None:
+        ahead = half[0]
+    elif seen_us + reset_us > end + _OVER_US:
+        ahead = limit.capacity  # nobody told how much: all of it may be
     if seen_us + age < end:
-        return Ghost(limit, units, rest, ahead)
-    return Ghost(limit, ahead, rest) if ahead else None
+        return Ghost(limit, units, reset_us - age, ahead)
+    return Ghost(limit, ahead, reset_us - age) if ahead else None
 
 
 def encode_heal(scope: Scope, policy: Policy, lost: list[Lost], clock: Clock) -> Call:
@@ -191,7 +214,7 @@ def encode_heal(scope: Scope, policy: Policy, lost: list[Lost], clock: Clock) ->
         for ghost in life.ghosts:
             where = (life.field, ghost.limit.tag)
             rows += (number, book.limits[where], ghost.units, ghost.rest_us)
-            rows.append(ghost.ahead)
+            rows += (ghost.ahead, ghost.last_us)
     args += (len(rows) // len(GHOST), *rows)
     return Call("heal", scope.key, tuple(args))
 

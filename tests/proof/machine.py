@@ -241,7 +241,7 @@ class Machine(RuleBasedStateMachine):
             limits = {x.tag: x for p in self.pair for x in p.limits}
             most = sum(53 + len(x.tag) + most_bytes(x) for x in limits.values())
             # Lives that are closed for as long as anybody may remember them.
-            most += 54 + 80 * min(64, self.resets)
+            most += 54 + 109 * min(64, self.resets)
             assert len(value) <= (29 + 8 * 300 if name[:2] == "l:" else 113 + most), (
                 "I11"
             )
