@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Arg: TypeAlias = str | int
 
+_MOST_KNOWN = 512
+
 # Scripts that change something for good: sent again, they must not do so again.
 _ONCE = frozenset(("acquire", "renew", "settle"))
 
@@ -200,6 +202,17 @@ class Life(NamedTuple):
     seq: int
     shift: int
     cool_us: int
+
+
+def request_now(policy: Policy, charges: tuple[int, ...]) -> Request:
+    """Return the request of somebody who does not wait; most of them ask alike."""
+    known: dict[tuple[int, ...], Request] = policy.notes.setdefault("now", {})
+    request = known.get(charges)
+    if request is None:
+        request = Request(policy, charges, 0)
+        if len(known) < _MOST_KNOWN:
+            known[charges] = request
+    return request
 
 
 class Post(NamedTuple):

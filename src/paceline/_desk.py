@@ -100,6 +100,12 @@ class Desk:
         except (IndexError, ValueError, RuntimeError):
             return None  # another thread took it
 
+    def hear(self, scope: Scope, at: float, policy: Policy, answer: Answer) -> None:
+        """Take note of an answer that is as usual."""
+        self.listen(scope, policy, at, answer.cool_us)
+        self.keep(scope, (answer, at, policy))
+        self.compare(scope, policy, answer)
+
     def listen(self, scope: Scope, policy: Policy, at: float, cool_us: int) -> None:
         """Note what a reply said of an account's cool-down."""
         if len(self.heard) > _MOST_HEARD:

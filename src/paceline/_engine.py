@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from random import randrange
+from random import random
 from typing import TYPE_CHECKING, TypeVar
 
-from . import _plans, _sync, _turns
+from . import _plans, _short, _sync, _turns
 from ._almanac import Almanac
-from ._calls import Scope
+from ._calls import Scope, request_now
 from ._desk import Desk
 from ._effects import Plan
 from ._errors import ConfigError, MisuseError
@@ -24,6 +24,7 @@ from ._key import Key, as_key
 from ._limits import SECOND_US
 from ._options import as_secret, seconds, watch
 from ._permit import Permit
+from ._reply import Answer
 from ._rules import Cost, Policy, Rules
 from ._scopes import Scopes
 from ._turns import Wish
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LONGEST_GUARD = 60.0
+_MOST_KNOWN = 4_096
 
 
 class Engine:
@@ -63,18 +65,31 @@ class Engine:
             store, connect_timeout=connect, call_timeout=call
         )
         # It tells two lives of a field apart, no secret.
-        self._desk = Desk(Almanac(lambda: randrange(10_000)))  # noqa: S311
+        self._desk = Desk(Almanac(lambda: int(random() * 10_000)))  # noqa: S311
         self._watch = watch(on_event)
         self.heartbeat: Heartbeat = Heartbeat(self._renew, connect + call)
+        self._known: dict[object, tuple[Scope, Policy]] = {}
         self._warned = False
         self._closed = False
 
     def lookup(self, key: Key | str) -> tuple[Scope, Policy]:
         """Return where a key's account is, and the limits that apply to it."""
+        try:
+            return self._known[key]
+        except (KeyError, TypeError):
+            return self._look_up(key)
+
+    def _look_up(self, key: Key | str) -> tuple[Scope, Policy]:
         full, policy = self.rules.resolve(as_key(key))
         name = f"paceline:1:{{{full.tag(self._secret)}}}"
-        scope = Scope(name, full.display or "", self.guard_us)
-        return scope, policy
+        found = Scope(name, full.display or "", self.guard_us), policy
+        # An API key is kept by nobody but its caller. A file's rules may change with
+        # the environment.
+        if type(key) is str and isinstance(self.rules, Rules):
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[key] = found
+        return found
 
     def run(self, plan: Plan[T]) -> T:
         """Drive a plan, blocking."""
@@ -106,6 +121,20 @@ class Engine:
         if self._watch is None:
             return plan
         return self._watch.acquire(plan, scope, policy, charges)
+
+    def decide(self, key: Key | str, cost: Cost) -> Decision:
+        """Decide for now, blocking; as :meth:`try_acquire` says."""
+        if self._watch is None:
+            scope, policy = self.lookup(key)
+            refuse_places(policy)
+            request = request_now(policy, policy.charges(cost))
+            store = self._open().sync()
+            found = _short.ask(self._desk, store, scope, request)
+            if isinstance(found, Answer):
+                return found.decision
+            if found is not None:
+                return _sync.run(self.try_acquire(key, cost), store, found)
+        return self.run(self.try_acquire(key, cost))
 
     def try_acquire(self, key: Key | str, cost: Cost) -> Plan[Decision]:
         """

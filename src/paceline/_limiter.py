@@ -124,7 +124,7 @@ class RateLimiter(FromConfig, Closing):
         """
         engine = self._engine
         engine.warn_once("try_acquire()", "try_acquire_async()")
-        return engine.run(engine.try_acquire(key, cost))
+        return engine.decide(key, cost)
 
     async def try_acquire_async(self, key: Key | str, cost: Cost = 1) -> Decision:
         """Do as :meth:`try_acquire` does, on the running event loop."""

@@ -73,9 +73,7 @@ def _decide(desk: Desk, scope: Scope, request: Request, until: float) -> Plan[An
         if desk.heals:
             lost = yield from _healing.find(desk, scope, policy, before, answer, now)
         if not lost:
-            desk.listen(scope, policy, now, answer.cool_us)
-            desk.keep(scope, (answer, now, policy))
-            desk.compare(scope, policy, answer)
+            desk.hear(scope, now, policy, answer)
             return answer
         if answer.booking is not None:
             yield from cancel(desk, scope, policy, answer.booking, until)

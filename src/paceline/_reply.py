@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AGAIN",
+    "DECIDED",
     "OTHER_DAY",
     "Answer",
     "Reply",
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 # The first value of a reply. 0 asks for the calendar of the server's day.
-OTHER_DAY = 0
+OTHER_DAY, DECIDED = 0, 1
 AGAIN, _FORGOTTEN = 2, 3
 
 _HEAD, _FIELD, _STATUS = 2, 4, 2

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
-    from .._calls import Call
+    from .._almanac import Almanac
+    from .._calls import Call, Request, Scope
     from .._effects import Ask, Ticket
     from .._reply import Answer
     from ._breaker import Breaker
@@ -42,6 +43,18 @@ class AsyncCounter(Protocol):
         """Return the answer."""
 
 
+class Direct(Protocol):
+    """The short way of a blocking call, if all is as usual."""
+
+    def ask(self, almanac: Almanac, scope: Scope, request: Request) -> Answer | None:
+        """
+        Return the answer; None if it takes the long way, and nothing was charged.
+
+        Raises:
+            StoreError: If the reply was lost, and asking for it again failed.
+        """
+
+
 class SyncStore(Protocol):
     """
     Calls scripts and blocks until they answer.
@@ -54,6 +67,10 @@ class SyncStore(Protocol):
 
     client: Any
     where: str
+
+    @property
+    def direct(self) -> Direct | None:
+        """The short way, if the store has one."""
 
     def call(self, call: Call, asked: float) -> Any:
         """

@@ -13,7 +13,17 @@ from typing import Any
 
 
 class Bounded:
-    """What makes a connection of redis-py keep a deadline."""
+    """
+    What makes a connection of redis-py keep a deadline.
+
+    Attributes:
+        lane: Of calls that go the short way: its name, packed. None until one does.
+
+        number: Of the last such call.
+    """
+
+    lane: bytes | None = None
+    number: int = 0
 
     _until = inf
     _sock: Any
@@ -68,6 +78,7 @@ class BoundedSocket:
     """A socket whose reads and writes have what is left of its connection's call."""
 
     def __init__(self, sock: Any, connection: Bounded) -> None:
+        self.inner = sock
         self._sock = sock
         self._connection = connection
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .._reply import Answer
     from ._link import Waiter
 
-Blocking: TypeAlias = "Callable[[Call], Any]"
+Blocking: TypeAlias = "Callable[[Call, float], Any]"
 Post: TypeAlias = "Callable[[Call, Waiter], None]"
 
 
@@ -38,7 +38,7 @@ class SyncCounter:
     Serves threads.
 
     Args:
-        call: Calls a script, blocking.
+        call: Calls a script, blocking, for somebody who asks at a moment.
     """
 
     def __init__(self, call: Blocking) -> None:
@@ -112,7 +112,7 @@ class SyncCounter:
             while True:
                 call = step(value)
                 try:
-                    value, step = self._call(call), plan.send
+                    value, step = self._call(call, time.monotonic()), plan.send
                 except BaseException as error:  # noqa: BLE001 -- the plan raises it again
                     value, step = error, plan.throw
         except StopIteration as stop:

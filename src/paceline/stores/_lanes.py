@@ -34,10 +34,18 @@ class Lanes:
                 number = lane.take()
                 if number:
                     return Place(name, number, lane.oldest)
-            self._made += 1
-            name = f"{self._name}{self._made:x}"
+            name = self._new()
             self._lanes[name] = lane = _Lane()
             return Place(name, lane.take(), lane.oldest)
+
+    def name(self) -> str:
+        """Return the name of a lane that its owner numbers."""
+        with self._lock:
+            return self._new()
+
+    def _new(self) -> str:
+        self._made += 1
+        return f"{self._name}{self._made:x}"
 
     def give(self, place: Place) -> None:
         """Note that a number is answered."""

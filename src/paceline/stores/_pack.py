@@ -21,16 +21,17 @@ def pack(parts: Iterable[Arg | Packed]) -> bytes:
             packed.append(part.data or _fill(part))
         else:
             count += 1
-            packed.append(_bulk(part))  # type: ignore[arg-type]  # nothing else is left
+            packed.append(bulk(part))  # type: ignore[arg-type]  # nothing else is left
     packed[0] = b"*%d\r\n" % count
     return b"".join(packed)
 
 
 def _fill(part: Packed) -> bytes:
-    part.data = b"".join(map(_bulk, part.args))
+    part.data = b"".join(map(bulk, part.args))
     return part.data
 
 
-def _bulk(arg: Arg) -> bytes:
+def bulk(arg: Arg) -> bytes:
+    """Pack one argument."""
     text = arg.encode() if isinstance(arg, str) else b"%d" % arg
     return b"$%d\r\n%b\r\n" % (len(text), text)

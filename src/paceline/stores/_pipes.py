@@ -39,7 +39,7 @@ class SyncPipes:
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
-        self._idle: deque[Any] = deque()
+        self.idle: deque[Any] = deque()
 
     def home(self, _: str) -> str:
         """Return which server has a key; here there is one."""
@@ -48,7 +48,7 @@ class SyncPipes:
     def call(self, _: str, command: Command, until: float) -> Any:
         """Send a command; return its reply, by *until*."""
         try:
-            connection = self._idle.pop()
+            connection = self.idle.pop()
         except IndexError:
             connection = self._pool.make_connection()
         try:
@@ -58,20 +58,20 @@ class SyncPipes:
             connection.disconnect()
             raise
         finally:
-            self._idle.append(connection)
+            self.idle.append(connection)
         if type(reply) is Failure:
             raise connection._parser.parse_error(reply.text)  # noqa: SLF001 -- the one place that knows them
         return reply
 
     def fresh(self) -> None:
         """Close what is idle: the next call is the first on its connection."""
-        for connection in list(self._idle):
+        for connection in list(self.idle):
             connection.disconnect()
 
     def close(self) -> None:
         """Close the connections."""
-        while self._idle:
-            self._idle.pop().disconnect()
+        while self.idle:
+            self.idle.pop().disconnect()
         self._pool.disconnect()
 
 

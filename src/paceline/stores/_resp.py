@@ -69,6 +69,20 @@ class Reader:
         return reply
 
 
+def read_one(data: bytes) -> Reply:
+    """
+    Return the only reply that is on its way, as :meth:`Reader.next` does.
+
+    Raises:
+        MoreError: If it is not complete yet.
+        InvalidResponse: If it is no reply at all.
+    """
+    try:
+        return _read(data, 0)[0]
+    except ValueError as error:
+        raise InvalidResponse("Protocol Error: no reply of a server") from error
+
+
 def _read(data: bytes, at: int) -> tuple[Reply, int]:
     end = data.find(_LINE, at)
     if end < 0:

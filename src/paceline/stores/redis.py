@@ -19,6 +19,7 @@ from .._errors import StoreError, StoreUnavailable
 from .._script import load
 from ._breaker import Breaker
 from ._counters import AsyncCounter, SyncCounter
+from ._direct import Direct, direct_of
 from ._lanes import Lanes
 from ._lines import AsyncPlace, Lines, SyncPlace
 from ._pipes import AsyncClient, AsyncPipes, async_pipes, sync_pipes
@@ -69,6 +70,8 @@ class RedisStore:
 
     def sync(self) -> SyncRedis:
         """Return the blocking store of this process."""
+        if (known := self._blocking) is not None and self._pid == os.getpid():
+            return known
         self._here()
         with self._lock:
             if self._blocking is None:
@@ -77,8 +80,10 @@ class RedisStore:
 
     def aio(self) -> AsyncRedis:
         """Return the store of the running event loop."""
-        self._here()
         loop = asyncio.get_running_loop()
+        if (known := self._loops.get(loop)) and self._pid == os.getpid():
+            return known
+        self._here()
         with self._lock:
             if loop not in self._loops:
                 self._forget_closed_loops()
@@ -121,12 +126,12 @@ class SyncRedis:
         self._places = threading.BoundedSemaphore(CONNECTIONS)
         self.lanes: Lanes = Lanes()
         self.lines: Lines = Lines(SyncPlace)
-        self.counter: SyncCounter = SyncCounter(
-            lambda call: self.call(call, time.monotonic())
-        )
+        self.counter: SyncCounter = SyncCounter(self.call)
         self.where: str = source.where
         self.client: Any = source.sync_client()
         self._pipes = sync_pipes(self.client)
+        how = (self._pipes, self.lanes, breaker, self.call, source.window.trip)
+        self.direct: Direct | None = direct_of(*how)
 
     def queue(self, key: str) -> threading.Lock:
         """Return the lock that keeps this process's callers of a key in order."""

@@ -1,0 +1,38 @@
+"""The short way of a blocking call says what the long one says."""
+
+from hypothesis import given, strategies as st
+
+from paceline import CalendarWindow, SlidingWindow, TokenBucket
+from paceline._calls import Place, Request, Scope
+from paceline._rules import Rules
+from paceline._script import load
+from paceline._wire import Clock, encode_acquire
+from paceline.stores._direct import Stencil
+from paceline.stores._pack import bulk, pack
+
+POLICIES = [
+    Rules("5/s").policy(None),
+    Rules(
+        [SlidingWindow(5, 1.0), TokenBucket(9, 60.0, unit="tokens")],
+        shared=CalendarWindow(10, "day"),
+    ).policy("m"),
+]
+
+
+@given(
+    st.sampled_from(POLICIES),
+    st.integers(1, 10**9),
+    st.integers(1_000, 9_999),
+    st.integers(0, 10**8),
+)
+def test_a_stencil_packs_what_the_encoder_says(policy, number, nonce, wait):
+    """
+    Filled in or packed argument by argument: the same bytes.
+    """
+    scope = Scope("paceline:1:{x}", "team-a")
+    request = Request(policy, (1,) * len(policy.limits), wait)
+    stencil = Stencil(encode_acquire(scope, [request], Clock(7, 0)), request, (0, 1))
+    call = encode_acquire(scope, [request], Clock(nonce, 0))
+    args = call.on(Place("a1b2", number, number))
+    packed = pack(("EVALSHA", load("acquire").sha, 1, scope.key, *args))
+    assert stencil.fill(bulk("a1b2"), number, nonce) == packed
