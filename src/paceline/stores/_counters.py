@@ -15,11 +15,12 @@ import time
 from collections import deque
 from contextlib import suppress
 from copy import copy
-from math import inf
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .._batch import MOST, serve
 from .._errors import StoreUnavailable
+from ._gate import Gate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +38,9 @@ class SyncCounter:
     """
     Serves threads.
 
+    A signal's handler may raise anywhere in here. So each step can be done again, and
+    whoever is interrupted undoes its own part: nobody waits for one who is gone.
+
     Args:
         call: Calls a script, blocking, for somebody who asks at a moment.
     """
@@ -44,23 +48,23 @@ class SyncCounter:
     def __init__(self, call: Blocking) -> None:
         self._call = call
         self._lock = threading.Lock()
-        self._queues: dict[Scope, deque[_Waiter]] = {}
+        self._queues: dict[Scope, _Queue] = {}
 
     def ask(self, ask: Ask) -> Answer:
         """Return the answer; make the call, for others too, if nobody does."""
         waiter = _Waiter(ask)
-        with self._lock:
-            queue = self._queues.get(ask.scope)
-            if queue is None:
-                queue = self._queues[ask.scope] = deque()
-                waiter.leads = True
-            else:
-                waiter.called = threading.Event()
-            queue.append(waiter)
-        if waiter.called is not None and not waiter.called.wait(_left(ask)):
-            self._give_up(waiter, queue)
-        if waiter.leads:
-            self._lead(ask.scope, queue)
+        try:
+            queue = self._enter(waiter)
+            if waiter.called is not None and not waiter.called.wait(_left(ask)):
+                self._give_up(waiter, queue)
+            if queue.leader is waiter:
+                self._lead(queue)
+                self._pass_on(queue, waiter)
+        except BaseException as error:
+            self._abandon(waiter)
+            if waiter.answer is not None:
+                error.answer = waiter.answer  # type: ignore[attr-defined]
+            raise
         if waiter.error is not None:
             # Each thread raises one of its own: a traceback belongs to one of them.
             raise copy(waiter.error) from waiter.error.__cause__
@@ -68,11 +72,24 @@ class SyncCounter:
             raise RuntimeError("a caller was forgotten")  # no path leads here
         return waiter.answer
 
-    def _give_up(self, waiter: _Waiter, queue: deque[_Waiter]) -> None:
+    def _enter(self, waiter: _Waiter) -> _Queue:
+        with self._lock:
+            queue = self._queues.get(waiter.ask.scope)
+            if queue is None:
+                queue = _Queue(waiter)
+                self._queues[waiter.ask.scope] = queue
+            else:
+                waiter.called = Gate()
+                queue.waiting.append(waiter)
+            return queue
+
+    def _give_up(self, waiter: _Waiter, queue: _Queue) -> None:
         """Leave a queue before one's turn; who is being asked for hears in time."""
         with self._lock:
-            if waiter in queue and not waiter.leads:
-                queue.remove(waiter)
+            if queue.leader is waiter:
+                return
+            if waiter not in queue.serving and waiter in queue.waiting:
+                queue.waiting.remove(waiter)
                 waiter.error = StoreUnavailable(
                     "the store did not answer those before this call in time",
                     code="P208",
@@ -82,9 +99,9 @@ class SyncCounter:
         if waiter.called is not None:
             waiter.called.wait()
 
-    def _lead(self, scope: Scope, queue: deque[_Waiter]) -> None:
+    def _lead(self, queue: _Queue) -> None:
         with self._lock:
-            batch = [queue.popleft() for _ in range(min(MOST, len(queue)))]
+            queue.serving = batch = list(islice(queue.waiting, MOST))
         try:
             answers = self._serve([waiter.ask for waiter in batch])
             for waiter, answer in zip(batch, answers, strict=True):
@@ -92,17 +109,6 @@ class SyncCounter:
         except Exception as error:  # noqa: BLE001 -- raised by each of them
             for waiter in batch:
                 waiter.error = error
-        except BaseException:
-            # What interrupts this thread is no business of the others: they go again.
-            with self._lock:
-                queue.extendleft(reversed(batch[1:]))
-            batch = batch[:1]
-            raise
-        finally:
-            for waiter in batch[1:]:
-                if waiter.called is not None:
-                    waiter.called.set()
-            self._pass_on(scope, queue)
 
     def _serve(self, asks: list[Ask]) -> list[Answer]:
         plan = serve(asks)
@@ -121,32 +127,81 @@ class SyncCounter:
         finally:
             plan.close()
 
-    def _pass_on(self, scope: Scope, queue: deque[_Waiter]) -> None:
+    def _pass_on(self, queue: _Queue, leader: _Waiter) -> None:
+        """Let those go who are served, and the next one lead."""
         with self._lock:
-            if not queue:
-                del self._queues[scope]
+            if queue.leader is not leader:
+                if queue.leader.called is not None:
+                    queue.leader.called.open()  # if this was interrupted before it did
                 return
-            following = queue[0]
-            following.leads = True
-        if following.called is not None:
-            following.called.set()
+            left = [
+                waiter
+                for waiter in queue.waiting
+                if waiter is not leader and not waiter.served
+            ]
+            for waiter in queue.serving:
+                if waiter.served and waiter.called is not None:
+                    waiter.called.open()
+            queue.serving, queue.waiting = [], deque(left)
+            if not left:
+                if self._queues.get(leader.ask.scope) is queue:
+                    del self._queues[leader.ask.scope]
+                return
+            queue.leader = left[0]
+            if left[0].called is not None:
+                left[0].called.open()
+
+    def _abandon(self, waiter: _Waiter) -> None:
+        """Undo what an interrupted caller began; its own answer may still come."""
+        with self._lock:
+            queue = self._queues.get(waiter.ask.scope)
+            if queue is None:
+                return
+            if queue.leader is not waiter and waiter not in queue.serving:
+                if waiter in queue.waiting:
+                    queue.waiting.remove(waiter)
+                return
+        if queue.leader is not waiter and waiter.called is not None:
+            waiter.called.wait()  # for another's call, which has its own timeouts
+        self._pass_on(queue, waiter)
+
+
+class _Queue:
+    """
+    Who asks for a scope.
+
+    Attributes:
+        waiting: In order; who is being served is still among them.
+
+        serving: Who is on the call under way.
+
+        leader: Who makes it.
+    """
+
+    __slots__ = ("leader", "serving", "waiting")
+
+    def __init__(self, leader: _Waiter) -> None:
+        self.waiting: deque[_Waiter] = deque((leader,))
+        self.serving: list[_Waiter] = []
+        self.leader = leader
 
 
 class _Waiter:
-    __slots__ = ("answer", "ask", "called", "error", "leads")
+    __slots__ = ("answer", "ask", "called", "error")
 
     def __init__(self, ask: Ask) -> None:
         self.ask = ask
-        self.leads = False
-        self.called: threading.Event | None = None
+        self.called: Gate | None = None
         self.answer: Answer | None = None
         self.error: BaseException | None = None
 
+    @property
+    def served(self) -> bool:
+        return self.answer is not None or self.error is not None
 
-def _left(ask: Ask) -> float | None:
-    if ask.until == inf:
-        return None
-    return min(max(0.0, ask.until - time.monotonic()), threading.TIMEOUT_MAX)
+
+def _left(ask: Ask) -> float:
+    return max(0.0, ask.until - time.monotonic())
 
 
 class AsyncCounter:

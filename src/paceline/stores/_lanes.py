@@ -11,11 +11,16 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
+from math import inf
 
 from .._calls import Place
 
 # The most answers that the store keeps per lane.
 _KEPT = 8
+
+# A lane that is full for so many seconds is left alone: no call takes that long.
+_STUCK = 3600.0
 
 
 class Lanes:
@@ -34,6 +39,9 @@ class Lanes:
                 number = lane.take()
                 if number:
                     return Place(name, number, lane.oldest)
+                if lane.stuck():
+                    del self._lanes[name]
+                    break
             name = self._new()
             self._lanes[name] = lane = _Lane()
             return Place(name, lane.take(), lane.oldest)
@@ -51,7 +59,7 @@ class Lanes:
         """Note that a number is answered."""
         with self._lock:
             if place.lane in self._lanes:
-                self._lanes[place.lane].waiting.discard(place.number)
+                self._lanes[place.lane].give(place.number)
 
     def retire(self, place: Place) -> None:
         """Note that a number may never be answered: its lane takes no more calls."""
@@ -60,10 +68,11 @@ class Lanes:
 
 
 class _Lane:
-    __slots__ = ("newest", "waiting")
+    __slots__ = ("full_since", "newest", "waiting")
 
     def __init__(self) -> None:
         self.newest = 0
+        self.full_since = inf
         self.waiting: set[int] = set()
 
     @property
@@ -73,7 +82,16 @@ class _Lane:
     def take(self) -> int:
         """Return the next number; 0 if it would be too far ahead."""
         if self.waiting and self.newest + 1 >= self.oldest + _KEPT:
+            self.full_since = min(self.full_since, time.monotonic())
             return 0
         self.newest += 1
         self.waiting.add(self.newest)
         return self.newest
+
+    def give(self, number: int) -> None:
+        self.waiting.discard(number)
+        self.full_since = inf
+
+    def stuck(self) -> bool:
+        """Tell whether a number will never come back: its taker was interrupted."""
+        return time.monotonic() - self.full_since > _STUCK

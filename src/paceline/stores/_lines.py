@@ -15,6 +15,8 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
+from ._gate import Gate
+
 # So many at the front ask at the same time, while all of them are served.
 _WIDEST = 64
 _WIDTH = 8
@@ -100,7 +102,7 @@ class Lines:
                 line.places[0].wake()
 
 
-E = TypeVar("E", threading.Event, asyncio.Event)
+E = TypeVar("E", Gate, asyncio.Event)
 
 
 class _Place(Generic[E]):
@@ -120,7 +122,7 @@ class _Place(Generic[E]):
 
     def wake(self) -> None:
         """End its wait."""
-        self._event.set()
+        raise NotImplementedError
 
     def wait(self, seconds: float) -> Any:
         """Wait for so long, or until woken."""
@@ -144,17 +146,19 @@ class _Place(Generic[E]):
         self._lines.leave(self)
 
 
-class SyncPlace(_Place[threading.Event]):
+class SyncPlace(_Place[Gate]):
     """A thread's."""
 
     def __init__(self, lines: Lines, scope: str, line: str) -> None:
-        super().__init__(lines, scope, line, threading.Event())
+        super().__init__(lines, scope, line, Gate())
 
     def wait(self, seconds: float) -> None:
         """Wait for so long, or until woken."""
-        # No platform's lock waits for longer.
-        self._event.wait(min(seconds, threading.TIMEOUT_MAX))
-        self._event.clear()
+        self._event.wait(seconds)
+
+    def wake(self) -> None:
+        """End its wait."""
+        self._event.open()
 
 
 class AsyncPlace(_Place[asyncio.Event]):
@@ -169,3 +173,7 @@ class AsyncPlace(_Place[asyncio.Event]):
             async with asyncio.timeout(seconds):
                 await self._event.wait()
         self._event.clear()
+
+    def wake(self) -> None:
+        """End its wait."""
+        self._event.set()

@@ -20,6 +20,7 @@ from .._script import load
 from ._breaker import Breaker
 from ._counters import AsyncCounter, SyncCounter
 from ._direct import Direct, direct_of
+from ._gate import Places
 from ._lanes import Lanes
 from ._lines import AsyncPlace, Lines, SyncPlace
 from ._pipes import AsyncClient, AsyncPipes, async_pipes, sync_pipes
@@ -123,7 +124,7 @@ class SyncRedis:
         self._source = source
         self._breaker = breaker
         self._queues = [threading.Lock() for _ in range(_QUEUES)]
-        self._places = threading.BoundedSemaphore(CONNECTIONS)
+        self._places = Places(CONNECTIONS)
         self.lanes: Lanes = Lanes()
         self.lines: Lines = Lines(SyncPlace)
         self.counter: SyncCounter = SyncCounter(self.call)
@@ -141,7 +142,8 @@ class SyncRedis:
         """Call a script; again while its reply is lost, for as long as is fit."""
         window = self._source.window
         until = window.end(call, asked)
-        if not self._places.acquire(timeout=max(0.0, until - time.monotonic())):
+        place = self._places.take(max(0.0, until - time.monotonic()))
+        if place is None:
             raise StoreUnavailable(
                 f"all {CONNECTIONS} connections to {self.where} are busy",
                 code="P208",
@@ -170,7 +172,7 @@ class SyncRedis:
                     self._breaker.answered()
                     return reply
         finally:
-            self._places.release()
+            place.give()
 
     def _finding(self, error: Exception, sending: Sending) -> StoreError:
         # That somebody had no time for an answer tells nothing of the store.

@@ -1,0 +1,87 @@
+"""The end of a process: no hang and no traceback, whatever is under way."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAD = """
+import asyncio, sys, threading, time
+from paceline import Concurrency, RateLimiter, SlidingWindow
+
+limits = [SlidingWindow(2, 60.0), Concurrency(9, lease=0.3)]
+limiter = RateLimiter(sys.argv[1], limits=limits)
+"""
+
+# Renewals go on every tenth of a second, two threads wait for their turn, one for a
+# place in the line of a limit on calls.
+THREADS = """
+held = [limiter.acquire("a") for _ in range(2)]
+for key in "aab":
+    threading.Thread(
+        target=limiter.acquire, args=(key,), kwargs={"timeout": None}, daemon=True
+    ).start()
+time.sleep(0.25)
+"""
+
+# Two tasks that nobody awaits, one that holds a place, and threads of the loop's own.
+LOOP = """
+async def main():
+    held = await limiter.acquire_async("a")
+    tasks = [
+        asyncio.create_task(limiter.acquire_async("a", timeout=None)) for _ in range(3)
+    ]
+    await asyncio.sleep(0.25)
+    return held, tasks
+
+kept = asyncio.run(main())
+"""
+
+# The loop is stopped and never closed, with a call under way.
+STOPPED = """
+import warnings
+warnings.simplefilter("ignore", ResourceWarning)
+loop = asyncio.new_event_loop()
+loop.run_until_complete(limiter.acquire_async("a"))
+loop.close()
+held = limiter.acquire("a")
+time.sleep(0.15)
+"""
+
+# Threads that are in the middle of a call all the time, until the interpreter is gone.
+BUSY = """
+plain = RateLimiter(sys.argv[1], limits="9M/min")
+def ask():
+    while True:
+        plain.try_acquire("a")
+
+for _ in range(4):
+    threading.Thread(target=ask, daemon=True).start()
+time.sleep(0.1)
+"""
+
+ENDS = {
+    "returns": "",
+    "exits": "sys.exit(0)",
+    "closes": "limiter.close()",
+    "closes at exit": "import atexit; atexit.register(limiter.close)",
+    "closes on a loop": "asyncio.run(limiter.aclose())",
+}
+
+
+@pytest.mark.parametrize("end", list(ENDS))
+@pytest.mark.parametrize(
+    "body", [THREADS, LOOP, STOPPED, BUSY], ids=["threads", "loop", "stopped", "busy"]
+)
+def test_an_interpreter_ends_quietly(clean_server, body, end):
+    """
+    With waiters, a heartbeat and calls under way: at once, and without a word.
+    """
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", HEAD + body + ENDS[end], clean_server.url],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
