@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from ._limits import Concurrency
 from ._under_way import UnderWay
+from .stores._gate import Gate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +55,7 @@ class Heartbeat:
     ) -> None:
         self._renew = renew
         self._patience = patience
-        self._changed = threading.Condition()
+        self._lock, self._changed = threading.Lock(), Gate()
         self._failing = False
         self._stopped = False
         self._forget()
@@ -71,9 +72,9 @@ class Heartbeat:
         """Renew a permit's leases from now on."""
         if self._pid != os.getpid():
             # A fork's permits are its own; its parent goes on renewing the others.
-            self._changed = threading.Condition()
+            self._lock, self._changed = threading.Lock(), Gate()
             self._forget()
-        with self._changed:
+        with self._lock:
             if self._stopped:
                 return
             self._due[permit] = time.monotonic() + _PART * _lease(permit)
@@ -82,12 +83,12 @@ class Heartbeat:
                     target=self._run, name="paceline-heartbeat", daemon=True
                 )
                 self._thread.start()
-            self._changed.notify()
+            self._changed.open()
 
     def drop(self, permit: Permit) -> None:
         """Renew a permit's leases no more."""
         if self._pid == os.getpid():
-            with self._changed:
+            with self._lock:
                 self._due.pop(permit, None)
 
     def stop(self) -> None:
@@ -105,16 +106,16 @@ class Heartbeat:
     def _end(self) -> UnderWay | None:
         if self._pid != os.getpid():
             return None
-        with self._changed:
+        with self._lock:
             self._stopped = True
             self._due.clear()
-            self._changed.notify()
+            self._changed.open()
             return self._beating
 
     def _run(self) -> None:
         idle_since = time.monotonic()
         while True:
-            with self._changed:
+            with self._lock:
                 now = time.monotonic()
                 first = min(self._due.values(), default=None)
                 if first is not None:
@@ -122,20 +123,22 @@ class Heartbeat:
                 elif self._stopped or now - idle_since >= _LINGER:
                     self._thread = None
                     return
-                if first is None or first > now:
-                    wait = _LINGER if first is None else first - now
-                    self._changed.wait(wait)
-                    continue
                 due = [
                     permit
                     for permit, moment in self._due.items()
-                    if moment <= now + _TOGETHER * _lease(permit)
+                    if first is not None
+                    and first <= now
+                    and moment <= now + _TOGETHER * _lease(permit)
                 ]
-                self._beating = UnderWay(self._patience)
-            try:
-                self._beat(due)
-            finally:
-                self._beating.end()
+                beating = UnderWay(self._patience)
+                self._beating = beating if due else None
+            if due:
+                try:
+                    self._beat(due)
+                finally:
+                    beating.end()
+            else:
+                self._changed.wait(_LINGER if first is None else first - now)
             # Nothing here may keep a permit alive that its owner has forgotten.
             del due
 
@@ -188,7 +191,7 @@ class Heartbeat:
 
     def _put_off(self, permits: list[Permit]) -> None:
         now = time.monotonic()
-        with self._changed:
+        with self._lock:
             for permit in permits:
                 if permit in self._due:
                     self._due[permit] = now + _PART * _lease(permit)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from concurrent.futures import Future
-from contextlib import suppress
+import time
+
+_FIRST_PAUSE, _LAST_PAUSE = 0.0005, 0.02
 
 
 class UnderWay:
@@ -22,28 +23,31 @@ class UnderWay:
     def __init__(self, patience: float) -> None:
         self._patience = patience
         self._doer = (os.getpid(), threading.get_ident())
-        self._over: Future[None] = Future()
-        self._over.set_running_or_notify_cancel()  # who gives up ends it for nobody
+        self._lock = threading.Lock()
+        self._lock.acquire()
+        self.over = False
 
     def end(self) -> None:
         """Let those go on who wait for it."""
-        self._over.set_result(None)
+        self.over = True
+        self._lock.release()
 
     def wait(self) -> None:
         """Wait for its end, or for as long as is fit."""
-        if self._is_others():
-            with suppress(TimeoutError):
-                self._over.result(self._patience)
+        if self._is_others() and self._lock.acquire(timeout=self._patience):
+            self._lock.release()
 
     async def wait_async(self) -> None:
         """Do as :meth:`wait` does, on the running event loop."""
         import asyncio  # noqa: PLC0415 -- not everybody's
 
-        if self._is_others():
-            with suppress(TimeoutError):
-                over = asyncio.wrap_future(self._over)
-                await asyncio.wait_for(over, self._patience)
+        until = time.monotonic() + self._patience
+        pause = _FIRST_PAUSE
+        while self._is_others() and time.monotonic() < until:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LAST_PAUSE)
 
     def _is_others(self) -> bool:
         pid, thread = self._doer
-        return pid == os.getpid() and thread != threading.get_ident()
+        mine = pid != os.getpid() or thread == threading.get_ident()
+        return not (self.over or mine)

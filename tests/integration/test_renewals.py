@@ -33,9 +33,9 @@ def renewing(limiter, permit, *, moved_first):
         return moved or renew(*args)
 
     heartbeat._renew = slowly
-    with heartbeat._changed:
+    with heartbeat._lock:
         heartbeat._due[permit] = 0.0
-        heartbeat._changed.notify()
+    heartbeat._changed.open()
     assert begun.wait(30)
     try:
         yield go
@@ -158,7 +158,7 @@ def test_closing_waits_for_a_renewal_under_way(store_url, when_waiting, twin):
     told = []
 
     def closed():
-        told.append(engine.heartbeat._beating._over.done())
+        told.append(engine.heartbeat._beating.over)
         close()
 
     engine._store.close = closed

@@ -2,6 +2,7 @@
 
 from hypothesis import given, strategies as st
 
+from paceline.stores._gate import Places
 from paceline.stores._lanes import Lanes
 
 KEPT = 8
@@ -48,3 +49,17 @@ def test_a_lane_with_a_call_that_nobody_will_answer_is_left():
     lost = lanes.take()
     lanes.retire(lost)
     assert lanes.take()[0] != lost[0]
+
+
+def test_a_place_that_is_lost_is_found_again():
+    """
+    Whoever was interrupted between taking and giving costs nobody a place for ever.
+    """
+    places = Places(2)
+    for _ in range(5):
+        assert places.take(0.0)  # and nobody gives it back
+    first, second = places.take(0.0), places.take(0.0)
+    assert places.take(0.0) is None
+    places.give(second)
+    assert places.take(0.0) is second
+    assert first is not second

@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 from queue import Empty, SimpleQueue
+from weakref import ref
 
 
 class Gate:
@@ -33,33 +34,38 @@ class Gate:
         return self._lock.acquire(timeout=min(seconds, threading.TIMEOUT_MAX))
 
 
+class Place:
+    """One of so many; whoever holds it keeps it alive."""
+
+    __slots__ = ("__weakref__",)
+
+
 class Places:
-    """So many at a time; a place whose taker was interrupted comes back by itself."""
+    """So many at a time; the place of one who was interrupted is found again."""
 
     def __init__(self, number: int) -> None:
+        self._lock = threading.Lock()
         self._free: SimpleQueue[Place] = SimpleQueue()
+        self._all: list[ref[Place]] = []
         for _ in range(number):
-            self._free.put(Place(self._free))
+            self._all.append(self._make())
+
+    def _make(self) -> ref[Place]:
+        place = Place()
+        self._free.put(place)
+        return ref(place)
 
     def take(self, seconds: float) -> Place | None:
         """Return a place, to be given back; None if there is none for so long."""
         with suppress(Empty):
+            return self._free.get_nowait()
+        with self._lock:
+            # One that neither waits here nor is held was lost between the two.
+            self._all = [each if each() else self._make() for each in self._all]
+        with suppress(Empty):
             return self._free.get(timeout=min(seconds, threading.TIMEOUT_MAX))
         return None
 
-
-class Place:
-    """One of them."""
-
-    __slots__ = ("_free",)
-
-    def __init__(self, free: SimpleQueue[Place]) -> None:
-        self._free: SimpleQueue[Place] | None = free
-
-    def give(self) -> None:
-        """Let somebody else have it; twice is once."""
-        if self._free is not None:
-            self._free.put(Place(self._free))
-            self._free = None
-
-    __del__ = give
+    def give(self, place: Place) -> None:
+        """Let somebody else have it."""
+        self._free.put(place)

@@ -145,7 +145,8 @@ class SyncClient:
     """A client that is no connection at all: fakeredis."""
 
     def __init__(self, client: Any) -> None:
-        self._client = client
+        self._pool = client.connection_pool
+        self._idle: deque[Any] = deque()
 
     def home(self, _: str) -> str:
         """Return which server has a key; here there is one."""
@@ -153,14 +154,28 @@ class SyncClient:
 
     def call(self, _: str, command: Command, __: float) -> Any:
         """Call a command."""
-        return self._client.execute_command(*unpacked(command))
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            pool = self._pool
+            connection = pool.connection_class(**pool.connection_kwargs)
+        try:
+            connection.send_command(*unpacked(command))
+            reply = connection.read_response(disable_decoding=True)
+        except ResponseError:
+            self._idle.append(connection)
+            raise
+        # An interrupted one may still hold this call's reply: it is never used again.
+        self._idle.append(connection)
+        return reply
 
     def fresh(self) -> None:
         """There are no connections."""
 
     def close(self) -> None:
         """Let go of it, but for what another thread is calling with."""
-        self._client.connection_pool.disconnect(inuse_connections=False)
+        while self._idle:
+            self._idle.pop().disconnect()
 
 
 class AsyncClient:

@@ -172,7 +172,7 @@ class SyncRedis:
                     self._breaker.answered()
                     return reply
         finally:
-            place.give()
+            self._places.give(place)
 
     def _finding(self, error: Exception, sending: Sending) -> StoreError:
         # That somebody had no time for an answer tells nothing of the store.
