@@ -81,7 +81,14 @@ def test_an_interpreter_ends_quietly(clean_server):
     """
     running = [
         subprocess.Popen(
-            [sys.executable, "-X", "dev", "-c", HEAD + body + end, clean_server.url],
+            [
+                sys.executable,
+                "-W",
+                "default",
+                "-c",
+                HEAD + body + end,
+                clean_server.url,
+            ],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -1,207 +1,27 @@
 """
 Where callers who ask at the same time meet, so that one call serves them all.
 
-In asyncio all who ask in one iteration of the loop ride one call. In threads, whoever
-finds nobody asking asks for all who wait; the others wait for the next call, which one
-of them makes (flat combining: Hendler, Incze, Shavit, Tzafrir, SPAA 2010). Either way
-callers of a scope are served in the order in which they came.
+In asyncio all who ask in one iteration of the loop ride one call. Callers of a scope
+are served in the order in which they came. Threads meet in ``_combining``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
-import time
-from collections import deque
 from contextlib import suppress
-from copy import copy
-from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .._batch import MOST, serve
-from .._errors import StoreUnavailable
-from ._gate import Gate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .._calls import Call, Scope
+    from .._calls import Call
     from .._effects import Ask, Plan
     from .._reply import Answer
     from ._link import Waiter
 
-Blocking: TypeAlias = "Callable[[Call, float], Any]"
 Post: TypeAlias = "Callable[[Call, Waiter], None]"
-
-
-class SyncCounter:
-    """
-    Serves threads.
-
-    A signal's handler may raise anywhere in here. So each step can be done again, and
-    whoever is interrupted undoes its own part: nobody waits for one who is gone.
-
-    Args:
-        call: Calls a script, blocking, for somebody who asks at a moment.
-    """
-
-    def __init__(self, call: Blocking) -> None:
-        self._call = call
-        self._lock = threading.Lock()
-        self._queues: dict[Scope, _Queue] = {}
-
-    def ask(self, ask: Ask) -> Answer:
-        """Return the answer; make the call, for others too, if nobody does."""
-        waiter = _Waiter(ask)
-        try:
-            queue = self._enter(waiter)
-            if waiter.called is not None and not waiter.called.wait(_left(ask)):
-                self._give_up(waiter, queue)
-            if queue.leader is waiter:
-                self._lead(queue)
-                self._pass_on(queue, waiter)
-        except BaseException as error:
-            self._abandon(waiter)
-            if waiter.answer is not None:
-                error.answer = waiter.answer  # type: ignore[attr-defined]
-            raise
-        if waiter.error is not None:
-            # Each thread raises one of its own: a traceback belongs to one of them.
-            raise copy(waiter.error) from waiter.error.__cause__
-        if waiter.answer is None:
-            raise RuntimeError("a caller was forgotten")  # no path leads here
-        return waiter.answer
-
-    def _enter(self, waiter: _Waiter) -> _Queue:
-        with self._lock:
-            queue = self._queues.get(waiter.ask.scope)
-            if queue is None:
-                queue = _Queue(waiter)
-                self._queues[waiter.ask.scope] = queue
-            else:
-                waiter.called = Gate()
-                queue.waiting.append(waiter)
-            return queue
-
-    def _give_up(self, waiter: _Waiter, queue: _Queue) -> None:
-        """Leave a queue before one's turn; who is being asked for hears in time."""
-        with self._lock:
-            if queue.leader is waiter:
-                return
-            if waiter not in queue.serving and waiter in queue.waiting:
-                queue.waiting.remove(waiter)
-                waiter.error = StoreUnavailable(
-                    "the store did not answer those before this call in time",
-                    code="P208",
-                    hint="Is the server overloaded or far away? Raise timeout=.",
-                )
-                return
-        if waiter.called is not None:
-            waiter.called.wait()
-
-    def _lead(self, queue: _Queue) -> None:
-        with self._lock:
-            queue.serving = batch = list(islice(queue.waiting, MOST))
-        try:
-            answers = self._serve([waiter.ask for waiter in batch])
-            for waiter, answer in zip(batch, answers, strict=True):
-                waiter.answer = answer
-        except Exception as error:  # noqa: BLE001 -- raised by each of them
-            for waiter in batch:
-                waiter.error = error
-
-    def _serve(self, asks: list[Ask]) -> list[Answer]:
-        plan = serve(asks)
-        step: Callable[[Any], Any] = plan.send
-        value: Any = None
-        try:
-            while True:
-                call = step(value)
-                try:
-                    value, step = self._call(call, time.monotonic()), plan.send
-                except BaseException as error:  # noqa: BLE001 -- the plan raises it again
-                    value, step = error, plan.throw
-        except StopIteration as stop:
-            answers: list[Answer] = stop.value
-            return answers
-        finally:
-            plan.close()
-
-    def _pass_on(self, queue: _Queue, leader: _Waiter) -> None:
-        """Let those go who are served, and the next one lead."""
-        with self._lock:
-            if queue.leader is not leader:
-                if queue.leader.called is not None:
-                    queue.leader.called.open()  # if this was interrupted before it did
-                return
-            left = [
-                waiter
-                for waiter in queue.waiting
-                if waiter is not leader and not waiter.served
-            ]
-            for waiter in queue.serving:
-                if waiter.served and waiter.called is not None:
-                    waiter.called.open()
-            queue.serving, queue.waiting = [], deque(left)
-            if not left:
-                if self._queues.get(leader.ask.scope) is queue:
-                    del self._queues[leader.ask.scope]
-                return
-            queue.leader = left[0]
-            if left[0].called is not None:
-                left[0].called.open()
-
-    def _abandon(self, waiter: _Waiter) -> None:
-        """Undo what an interrupted caller began; its own answer may still come."""
-        with self._lock:
-            queue = self._queues.get(waiter.ask.scope)
-            if queue is None:
-                return
-            if queue.leader is not waiter and waiter not in queue.serving:
-                if waiter in queue.waiting:
-                    queue.waiting.remove(waiter)
-                return
-        if queue.leader is not waiter and waiter.called is not None:
-            waiter.called.wait()  # for another's call, which has its own timeouts
-        self._pass_on(queue, waiter)
-
-
-class _Queue:
-    """
-    Who asks for a scope.
-
-    Attributes:
-        waiting: In order; who is being served is still among them.
-
-        serving: Who is on the call under way.
-
-        leader: Who makes it.
-    """
-
-    __slots__ = ("leader", "serving", "waiting")
-
-    def __init__(self, leader: _Waiter) -> None:
-        self.waiting: deque[_Waiter] = deque((leader,))
-        self.serving: list[_Waiter] = []
-        self.leader = leader
-
-
-class _Waiter:
-    __slots__ = ("answer", "ask", "called", "error")
-
-    def __init__(self, ask: Ask) -> None:
-        self.ask = ask
-        self.called: Gate | None = None
-        self.answer: Answer | None = None
-        self.error: BaseException | None = None
-
-    @property
-    def served(self) -> bool:
-        return self.answer is not None or self.error is not None
-
-
-def _left(ask: Ask) -> float:
-    return max(0.0, ask.until - time.monotonic())
 
 
 class AsyncCounter:

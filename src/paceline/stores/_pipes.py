@@ -15,7 +15,7 @@ from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ConnectionError as RedisConnectionError, ResponseError
 
 from .._calls import unpacked
 from ._link import Link

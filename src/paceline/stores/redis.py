@@ -18,7 +18,8 @@ from redis.exceptions import NoScriptError
 from .._errors import StoreError, StoreUnavailable
 from .._script import load
 from ._breaker import Breaker
-from ._counters import AsyncCounter, SyncCounter
+from ._combining import SyncCounter
+from ._counters import AsyncCounter
 from ._direct import Direct, direct_of
 from ._gate import Places
 from ._lanes import Lanes
