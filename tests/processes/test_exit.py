@@ -70,7 +70,6 @@ ENDS = {
 CASES = [
     *((body, "") for body in (THREADS, LOOP, STOPPED, BUSY)),
     *((THREADS, end) for end in ENDS.values()),
-    (BUSY, ENDS["closes"]),
     (BUSY, ENDS["closes at exit"]),
 ]
 

@@ -72,7 +72,10 @@ def test_an_interrupted_call_leaves_the_next_ones_their_own_answers(
     """
     No answer of another call, no caller that waits for ever, nothing charged twice.
     """
-    with RateLimiter(store_url, limits=LIMITS) as limiter:
+    with (
+        RateLimiter(store_url, limits=LIMITS) as limiter,
+        RateLimiter(store_url, limits="1M/h") as plain,
+    ):
         marks = {f"m{tokens}": 1000 - tokens for tokens in range(8)}
         for key, remaining in marks.items():
             limiter.acquire(key, {"tokens": 1000 - remaining}).release()
@@ -90,16 +93,19 @@ def test_an_interrupted_call_leaves_the_next_ones_their_own_answers(
         others = [threading.Thread(target=ask) for _ in range(2 if crowd else 0)]
         for other in others:
             other.start()
-        struck = 0
+        struck, left = 0, 1_000_000
         try:
             for moment, mark in zip(moments(), itertools.cycle(marks)):
 
                 def call(key=mark):
                     limiter.peek(key)
+                    plain.try_acquire("interrupted")
                     limiter.acquire("a", {"tokens": COST}).cancel()
 
                 struck += alarm(moment / 1_000_000, call)
                 assert limiter.peek(mark)[0].remaining == marks[mark]
+                left -= 1
+                assert plain.try_acquire("counted").statuses[0].remaining == left
         finally:
             stop.set()
             for other in others:
