@@ -7,6 +7,7 @@ import time
 
 import pytest
 import valkey
+import valkey.asyncio
 
 from paceline import (
     ConfigError,
@@ -202,12 +203,14 @@ def test_an_empty_or_odd_secret_is_refused(secret):
     assert caught.value.code == "P111"
 
 
-def test_a_client_of_another_library_is_refused_at_once():
+@pytest.mark.parametrize("kind", [valkey.Valkey, valkey.asyncio.Valkey])
+def test_a_client_of_valkey_py_is_a_store(clean_server, kind):
     """
-    valkey-py's client is not redis-py's: the hint names the URL to use.
+    valkey-py is a fork of redis-py: its clients lend their server and settings, too.
     """
-    with pytest.raises(ConfigError, match="valkey://"):
-        RateLimiter(valkey.Valkey(), limits="5/min")
+    client = kind(unix_socket_path=clean_server.socket)
+    with RateLimiter(client, limits="5/min") as limiter:
+        assert sum(bool(limiter.try_acquire("a")) for _ in range(8)) == 5
 
 
 def test_a_password_in_place_of_a_port_is_not_shown():

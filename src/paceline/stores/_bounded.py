@@ -103,4 +103,6 @@ class BoundedSocket:
 
 def bounded(kind: type[Any]) -> Any:
     """Return a kind of connection that keeps deadlines."""
+    if issubclass(kind, Bounded):
+        return kind
     return type(f"Bounded{kind.__name__}", (Bounded, kind), {})

@@ -20,6 +20,7 @@ from redis.exceptions import (
 )
 
 from ._resp import Failure, MoreError, Reader
+from ._sending import passing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,7 +109,12 @@ class Link(asyncio.Protocol):
                 if waiter is None:
                     continue  # who asked has given up
                 if type(reply) is Failure:
-                    waiter.failed(self.connection._parser.parse_error(reply.text))  # noqa: SLF001 -- the one place that knows them
+                    failure = self.connection._parser.parse_error(reply.text)  # noqa: SLF001 -- the one place that knows them
+                    waiter.failed(failure)
+                    if passing(failure):
+                        # Whoever takes over may be found by connecting again.
+                        self.leave(RedisConnectionError("another server takes over"))
+                        return
                 else:
                     waiter.answered(reply)
             self._moved = monotonic()

@@ -16,6 +16,8 @@ _REDIS = {
     "valkey": "redis",
     "valkeys": "rediss",
 }
+_SERVERS = tuple(scheme for scheme in _REDIS if scheme != "unix")
+_SEVERAL = ("cluster", "sentinel")
 _CHOICES = (
     'Name one: "redis://host:6379/0" for many hosts, "embedded://" for the processes '
     'of this host (pip install "paceline[embedded]"), "memory://" for this process '
@@ -34,12 +36,19 @@ def open_store(target: object, *, connect_timeout: float, call_timeout: float) -
         target = os.environ.get("PACELINE_STORE")
         if not target:
             raise ConfigError("no store was given", code="P107", hint=_CHOICES)
-    from .redis import ClientSource, RedisStore, UrlSource  # noqa: PLC0415 -- lazy
+    from .redis import RedisStore, UrlSource  # noqa: PLC0415 -- lazy
 
     timeouts = (connect_timeout, call_timeout)
     if not isinstance(target, str):
-        return RedisStore(ClientSource(target, *timeouts))
+        from ._users import client_source  # noqa: PLC0415 -- lazy
+
+        return RedisStore(client_source(target, timeouts))
     scheme, _, rest = target.partition("://")
+    base, _, kind = scheme.partition("+")
+    if base in _SERVERS and kind in _SEVERAL and rest:
+        from ._several import several  # noqa: PLC0415 -- lazy
+
+        return RedisStore(several(_REDIS[base], kind, rest, timeouts))
     if scheme in _REDIS and rest:
         source = UrlSource(f"{_REDIS[scheme]}://{rest}", *timeouts)
         return RedisStore(source)
@@ -82,7 +91,8 @@ def _directory(target: str) -> str | None:
 
 
 def _unknown(target: str, scheme: str) -> ConfigError:
-    known = [*_REDIS, "memory", "embedded"]
+    several = [f"{base}+{kind}" for base in _SERVERS for kind in _SEVERAL]
+    known = [*_REDIS, *several, "memory", "embedded"]
     if "://" not in target:
         # It may be a password by mistake: say no more of it than that it is no URL.
         return ConfigError("the store is not a URL", code="P106", hint=_CHOICES)
@@ -91,6 +101,6 @@ def _unknown(target: str, scheme: str) -> ConfigError:
     if not scheme.isalnum() and "+" not in scheme:
         return ConfigError("the store is not a URL", code="P106", hint=_CHOICES)
     what = f'no store is known by "{scheme}://"'
-    if scheme in _REDIS:
+    if scheme in (*_REDIS, *several):
         what = f'"{scheme}://" names no host'
     return ConfigError(what, code="P106", hint=hint)

@@ -21,6 +21,7 @@ from .._calls import unpacked
 from ._link import Link
 from ._pack import pack
 from ._resp import Failure, MoreError, Reader
+from ._sending import passing
 
 if TYPE_CHECKING:
     from .._calls import Arg, Packed
@@ -41,9 +42,9 @@ class SyncPipes:
         self._pool = pool
         self.idle: deque[Any] = deque()
 
-    def home(self, _: str) -> str:
-        """Return which server has a key; here there is one."""
-        return ""
+    def partly(self, _: str) -> bool:
+        """Tell whether other servers may answer; here there is one."""
+        return False
 
     def call(self, _: str, command: Command, until: float) -> Any:
         """Send a command; return its reply, by *until*."""
@@ -53,6 +54,11 @@ class SyncPipes:
             connection = self._pool.make_connection()
         try:
             reply = exchange(connection, pack(command), until)
+            if type(reply) is Failure:
+                failure = connection._parser.parse_error(reply.text)  # noqa: SLF001 -- the one place that knows them
+                if passing(failure):
+                    # Whoever takes over may be found by connecting again.
+                    connection.disconnect()
         except BaseException:
             # It connects again when it is used next.
             connection.disconnect()
@@ -60,7 +66,7 @@ class SyncPipes:
         finally:
             self.idle.append(connection)
         if type(reply) is Failure:
-            raise connection._parser.parse_error(reply.text)  # noqa: SLF001 -- the one place that knows them
+            raise failure
         return reply
 
     def fresh(self) -> None:
@@ -104,9 +110,9 @@ class AsyncPipes:
         self._pipes = [_Pipe(pool) for _ in range(_PIPES)]
         self._pool = pool
 
-    def home(self, _: str) -> str:
-        """Return which server has a key; here there is one."""
-        return ""
+    def partly(self, _: str) -> bool:
+        """Tell whether other servers may answer; here there is one."""
+        return False
 
     async def call(self, key: str, command: Command, until: float) -> Any:
         """Send a command; return its reply, by *until*."""
@@ -148,9 +154,9 @@ class SyncClient:
         self._pool = client.connection_pool
         self._idle: deque[Any] = deque()
 
-    def home(self, _: str) -> str:
-        """Return which server has a key; here there is one."""
-        return ""
+    def partly(self, _: str) -> bool:
+        """Tell whether other servers may answer; here there is one."""
+        return False
 
     def call(self, _: str, command: Command, __: float) -> Any:
         """Call a command."""
@@ -184,9 +190,9 @@ class AsyncClient:
     def __init__(self, client: Any) -> None:
         self._client = client
 
-    def home(self, _: str) -> str:
-        """Return which server has a key; here there is one."""
-        return ""
+    def partly(self, _: str) -> bool:
+        """Tell whether other servers may answer; here there is one."""
+        return False
 
     async def call(self, _: str, command: Command, __: float) -> Any:
         """Call a command."""
@@ -209,11 +215,15 @@ class AsyncClient:
 
 def sync_pipes(client: Any) -> SyncPipes | SyncClient:
     """Return the quickest way to what a blocking client is a client of."""
+    if hasattr(client, "sync_pipes"):  # of several servers
+        return client.sync_pipes()  # type: ignore[no-any-return]
     return SyncClient(client) if _fake(client) else SyncPipes(client.connection_pool)
 
 
 def async_pipes(client: Any) -> AsyncPipes | AsyncClient:
     """Return the quickest way to what an asyncio client is a client of."""
+    if hasattr(client, "async_pipes"):  # of several servers
+        return client.async_pipes()  # type: ignore[no-any-return]
     return AsyncClient(client) if _fake(client) else AsyncPipes(client.connection_pool)
 
 

@@ -22,7 +22,9 @@ FAILURES = (
 )
 
 _DENIED = ("NOPERM", "ACL failure", "The user executing the script")
-_PASSING = ("BUSY", "NOREPLICAS", "MISCONF", "LOADING", "TRYAGAIN", "CLUSTERDOWN")
+_PASSING = (
+    "BUSY", "NOREPLICAS", "MISCONF", "LOADING", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN",
+)  # fmt: skip
 
 
 def translate(error: BaseException, where: str) -> StoreError:
@@ -115,7 +117,26 @@ def _plain(error: BaseException, where: str) -> StoreError:
     )
 
 
+def _cluster(_: BaseException, where: str) -> StoreError:
+    return StoreError(
+        f"{where} is one node of a cluster",
+        code="P202",
+        hint='Write "redis+cluster://" for "redis://".',
+    )
+
+
+def _no_cluster(_: BaseException, where: str) -> StoreError:
+    return StoreError(
+        f"{where} is no cluster",
+        code="P202",
+        hint='Write "redis://" for "redis+cluster://".',
+    )
+
+
 _SIGNS = (
+    (("MOVED ", "ASK "), _cluster),
+    (("cluster support disabled",), _no_cluster),
+    (("-READONLY",), _replica),
     (_DENIED, _permission),
     (("WRONGTYPE",), _wrong_type),
     (("OOM", "used memory > 'maxmemory'"), _memory),
@@ -126,6 +147,7 @@ _RULES = (
     (client.NoPermissionError, _permission),
     (client.OutOfMemoryError, _memory),
     (client.ReadOnlyError, _replica),
+    ((client.MovedError, client.AskError), _cluster),
     (
         (client.BusyLoadingError, client.ClusterDownError, client.TryAgainError),
         _busy,

@@ -163,7 +163,7 @@ class SyncRedis:
                         sending.may_heal(error) and self._source.heal()
                     )
                     if not again:
-                        raise self._finding(error, sending) from error
+                        raise self._finding(error, call.key, sending) from error
                     time.sleep(sending.pause)
                 except BaseException as error:
                     sending.interrupted(error)
@@ -175,9 +175,11 @@ class SyncRedis:
         finally:
             self._places.give(place)
 
-    def _finding(self, error: Exception, sending: Sending) -> StoreError:
-        # That somebody had no time for an answer tells nothing of the store.
-        note = translate if sending.hurried else self._breaker.note
+    def _finding(self, error: Exception, key: str, sending: Sending) -> StoreError:
+        # That somebody had no time for an answer tells nothing of the store, and one
+        # node of a cluster nothing of the others.
+        one = sending.hurried or self._pipes.partly(key)
+        note = translate if one else self._breaker.note
         return sending.give_up(note(error, self.where))
 
     def _send(self, call: Call, sending: Sending) -> Any:
@@ -251,7 +253,7 @@ class AsyncRedis:
                     and await asyncio.to_thread(self._source.heal)
                 )
                 if not again:
-                    raise self._finding(error, sending) from error
+                    raise self._finding(error, call.key, sending) from error
                 failure = None
                 await asyncio.sleep(sending.pause)
             except BaseException as error:
@@ -262,9 +264,11 @@ class AsyncRedis:
                 self._breaker.answered()
                 return reply
 
-    def _finding(self, error: Exception, sending: Sending) -> StoreError:
-        # That somebody had no time for an answer tells nothing of the store.
-        note = translate if sending.hurried else self._breaker.note
+    def _finding(self, error: Exception, key: str, sending: Sending) -> StoreError:
+        # That somebody had no time for an answer tells nothing of the store, and one
+        # node of a cluster nothing of the others.
+        one = sending.hurried or (self._pipes is not None and self._pipes.partly(key))
+        note = translate if one else self._breaker.note
         return sending.give_up(note(error, self.where))
 
     async def _send(

@@ -1,0 +1,113 @@
+"""A primary with Sentinels: whoever it is, calls reach it."""
+
+import asyncio
+
+import pytest
+import redis
+import redis.asyncio.sentinel
+import redis.sentinel
+import valkey.asyncio.sentinel
+import valkey.sentinel
+
+import rig_stores
+from paceline import ConfigError, RateLimiter, StoreUnavailable
+from rig_fleet import until
+
+LIMIT = "5/min"
+
+
+def admitted(user, scope, tries=8):
+    return sum(bool(user.try_acquire(scope)) for _ in range(tries))
+
+
+@pytest.fixture
+def empty(watched):
+    with watched.leader.client() as client:
+        client.flushall()
+    return watched
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        redis.sentinel,
+        redis.asyncio.sentinel,
+        valkey.sentinel,
+        valkey.asyncio.sentinel,
+    ],
+    ids=lambda module: module.__name__,
+)
+def test_a_users_client_of_a_primary_is_a_store(empty, module):
+    """
+    Clients of redis-py and valkey-py, of either kind, serve both kinds of call.
+    """
+
+    async def make():
+        places = [("127.0.0.1", node.port) for node in empty.sentinels]
+        sentinel = module.Sentinel(places)
+        return sentinel.master_for(empty.name), sentinel.slave_for(empty.name)
+
+    primary, replica = asyncio.run(make())
+    with rig_stores.Blocking(primary, limits=LIMIT) as user:
+        assert admitted(user, "a", 3) == 3
+    with rig_stores.OnLoop(primary, limits=LIMIT) as user:
+        assert admitted(user, "a") == 2
+    with pytest.raises(ConfigError, match="master_for"):
+        RateLimiter(replica, limits=LIMIT)
+
+
+def test_a_planned_failover_is_absorbed(empty, caller):
+    """
+    Roles are exchanged under a client that is connected: its calls go on.
+    """
+    before = empty.leader
+    with caller(empty.url, limits=LIMIT) as user:
+        assert admitted(user, "a", 2) == 2
+        until(lambda: empty.sentinels[0].ask("SENTINEL", "FAILOVER", empty.name))
+        until(lambda: empty.leader is not before)
+        user.acquire("a", timeout=10)
+        assert admitted(user, "a") in {2, 3}  # the copy may lack the last ones
+    with before.client() as client:
+        until(lambda: client.info("replication").get("master_link_status") == "up")
+
+
+@pytest.mark.parametrize(("caller", "end"), rig_stores.ENDS, indirect=["caller"])
+def test_a_replica_takes_over_within_the_timeout(mortal_watched, caller, end):
+    """
+    The primary is killed or stopped: who waits sees a wait.
+    """
+    with caller(mortal_watched.url, limits=LIMIT) as user:
+        user.acquire("a")
+        getattr(mortal_watched.primary, end)()
+        refused, took = rig_stores.timed(user.try_acquire, "a")
+        assert isinstance(refused, StoreUnavailable)
+        assert took < 1.5
+        user.acquire("a", timeout=10)
+        assert admitted(user, "a") in {3, 4}
+        mortal_watched.primary.resume()
+
+
+def test_a_sentinel_that_is_gone_is_passed_over(empty, free_port, caller):
+    """
+    One that answers is enough, and the first to be asked may be dead.
+    """
+    url = empty.url.replace("://", f"://127.0.0.1:{free_port},")
+    with caller(url, limits=LIMIT) as user:
+        assert admitted(user, "b", 1) == 1
+
+
+@pytest.mark.parametrize("unknown", ["name", "sentinels"])
+def test_a_primary_that_nobody_knows_is_an_error_of_ours(
+    empty, free_port, caller, unknown
+):
+    """
+    No Sentinel answers, or none knows the name: told when one could have by then.
+    """
+    url = f"{empty.url}-not"
+    if unknown == "sentinels":
+        url = f"redis+sentinel://127.0.0.1:{free_port}/quota"
+    with caller(url, limits=LIMIT) as user:
+        gone, took = rig_stores.timed(user.try_acquire, "a")
+    assert isinstance(gone, StoreUnavailable)
+    assert gone.code == "P201"
+    assert took < 1.5
