@@ -27,74 +27,95 @@ _CHARGED, _LATER, _NEVER = 1, 2, -1
 
 
 class Answer:
-    """
-    The reply to one request. What nobody asks of it is never worked out.
+    """The reply to one request. What nobody asks of it is never worked out."""
 
-    Attributes:
-        wait_us: From the server's now until the permit may be used, until the cost
-            could be granted, or (later) until it is time to ask again. Negative if the
-            reply was lost and the permit's moment has gone by.
+    __slots__ = ("_at", "_booking", "_decision", "_number", "_request", "_sent")
 
-        charged: Whether every limit was charged.
-
-        never: Whether a limit can never hold the cost.
-
-        later: Whether to ask again then, for it is too far ahead to book.
-
-        now_us: The server's clock when it decided.
-
-        cool_us: Until the account's cool-down ends.
-
-        others: Limits that another process holds to be of another capacity: the limit,
-            and what the other takes it for.
-
-        replayed: Whether it was decided before, and its first reply was lost.
-    """
-
-    __slots__ = (
-        "_booking", "_decision", "_number", "_request", "_sent", "_values", "charged",
-        "cool_us", "later", "never", "now_us", "others", "replayed", "wait_us",
-    )  # fmt: skip
-
-    def __init__(
-        self, values: list[int], request: Request, number: int, sent: Sent
-    ) -> None:
-        code = values[0]
-        self._values = values
+    def __init__(self, at: int, request: Request, number: int, sent: Sent) -> None:
+        self._at = at
         self._request = request
         self._number = number
         self._sent = sent
         self._decision: Decision | None = None
         self._booking: Booking | None = None
-        self.charged: bool = code == _CHARGED
-        self.never: bool = code == _NEVER
-        self.later: bool = code == _LATER
-        self.wait_us: int = values[1] - sent.age
-        self.now_us: int = sent.now
-        self.cool_us: int = sent.cool_us(request)
-        self.replayed: bool = sent.age > 0
-        self.others: tuple[tuple[Limit, int], ...] = (
-            sent.others_of(request) if sent.others else ()
-        )
+
+    @property
+    def charged(self) -> bool:
+        """Whether every limit was charged."""
+        return self._sent.values[self._at] == _CHARGED
+
+    @property
+    def never(self) -> bool:
+        """Whether a limit can never hold the cost."""
+        return self._sent.values[self._at] == _NEVER
+
+    @property
+    def later(self) -> bool:
+        """Whether to ask again after the wait, for it is too far ahead to book."""
+        return self._sent.values[self._at] == _LATER
+
+    @property
+    def wait_us(self) -> int:
+        """
+        How long to wait, from the server's now.
+
+        Until the permit may be used, until the cost could be granted, or (later) until
+        it is time to ask again. Negative if the reply was lost and the permit's moment
+        has gone by.
+        """
+        return self._sent.values[self._at + 1] - self._sent.age
+
+    @property
+    def now_us(self) -> int:
+        """The server's clock when it decided."""
+        return self._sent.now
+
+    @property
+    def cool_us(self) -> int:
+        """Until the account's cool-down ends."""
+        return self._sent.cool_us(self._request)
+
+    @property
+    def replayed(self) -> bool:
+        """Whether it was decided before, and its first reply was lost."""
+        return self._sent.age > 0
+
+    @property
+    def others(self) -> tuple[tuple[Limit, int], ...]:
+        """Limits that another process takes for another capacity, and for which."""
+        sent = self._sent
+        return sent.others_of(self._request) if sent.others else ()
+
+    def alone(self) -> Answer:
+        """Return the same answer without its neighbours, to be kept."""
+        sent, size = self._sent, 3 + 2 * len(self._request.charges)
+        if len(sent.values) <= size:
+            return self
+        values = sent.values[self._at : self._at + size]
+        sent = sent._replace(values=values)
+        return Answer(0, self._request, self._number, sent)
 
     @property
     def decision(self) -> Decision:
         """For the caller."""
         if self._decision is None:
-            charged = self.charged
-            self._decision = decided(
-                self.statuses,
-                allowed=charged,
-                retry_after=0.0 if charged else self._values[1] / SECOND_US,
-                limit=None if charged else self.cause,
-            )
+            values, at = self._sent.values, self._at
+            if values[at] == _CHARGED:
+                self._decision = decided(
+                    self.statuses, allowed=True, retry_after=0.0, limit=None
+                )
+            else:
+                wait = values[at + 1] / SECOND_US
+                self._decision = decided(
+                    self.statuses, allowed=False, retry_after=wait, limit=self.cause
+                )
         return self._decision
 
     def statuses(self) -> tuple[LimitStatus, ...]:
         """Return how each limit stands."""
-        values = self._values
+        values, at = self._sent.values, self._at + 3
         return tuple(
-            status_of(limit, values[3 + 2 * i], values[4 + 2 * i])
+            status_of(limit, values[at + 2 * i], values[at + 2 * i + 1])
             for i, limit in enumerate(self._request.policy.limits)
         )
 
@@ -133,12 +154,12 @@ class Answer:
         """The limit that decided, or the cool-down; None if nobody has to wait."""
         decisive = self._decisive
         if decisive is None:
-            return COOL_DOWN if self._values[2] < 0 else None
+            return COOL_DOWN if self._sent.values[self._at + 2] < 0 else None
         return decisive.name
 
     @property
     def _decisive(self) -> Limit | None:
-        why = self._values[2]
+        why = self._sent.values[self._at + 2]
         if why <= 0:
             return None
         policy = self._request.policy
@@ -149,7 +170,7 @@ class Answer:
         """What was charged, if anything."""
         if self.charged and self._booking is None:
             self._booking = _post(
-                self._values[1], self._request, self._number, self._sent
+                self._sent.values[self._at + 1], self._request, self._number, self._sent
             )
         return self._booking
 
@@ -163,6 +184,7 @@ class Sent(NamedTuple):
     age: int
     fields: list[Life]
     others: dict[int, int]
+    values: list[int]
 
     def field(self, name: str) -> Life:
         return self.fields[self.book.fields[name] - 1]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import inf
 
 from . import _reply, _wire
 from ._almanac import Almanac
@@ -30,7 +31,7 @@ def serve(asks: Sequence[Ask]) -> Plan[list[Answer]]:
 
     def encode(clock: Clock) -> Call:
         call = _wire.encode_acquire(first.scope, requests, clock)
-        return replace(call, until=until)
+        return call if until == inf else replace(call, until=until)
 
     try:
         reply = yield from ask_day(first.almanac, encode)

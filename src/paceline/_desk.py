@@ -103,7 +103,7 @@ class Desk:
     def hear(self, scope: Scope, at: float, policy: Policy, answer: Answer) -> None:
         """Take note of an answer that is as usual."""
         self.listen(scope, policy, at, answer.cool_us)
-        self.keep(scope, (answer, at, policy))
+        self.keep(scope, (answer.alone(), at, policy))
         self.compare(scope, policy, answer)
 
     def listen(self, scope: Scope, policy: Policy, at: float, cool_us: int) -> None:

@@ -43,7 +43,14 @@ _MOST_KNOWN = 4_096
 
 
 class Engine:
-    """Rules, a store and what was last heard of it."""
+    """
+    Rules, a store and what was last heard of it.
+
+    Attributes:
+        brief: Whether asks may go the short way, which no driver sees.
+    """
+
+    brief = True
 
     def __init__(
         self,
@@ -124,7 +131,7 @@ class Engine:
 
     def decide(self, key: Key | str, cost: Cost) -> Decision:
         """Decide for now, blocking; as :meth:`try_acquire` says."""
-        if self._watch is None:
+        if self._watch is None and self.brief:
             scope, policy = self.lookup(key)
             refuse_places(policy)
             request = request_now(policy, policy.charges(cost))
@@ -135,6 +142,22 @@ class Engine:
             if found is not None:
                 return _sync.run(self.try_acquire(key, cost), store, found)
         return self.run(self.try_acquire(key, cost))
+
+    async def decide_async(self, key: Key | str, cost: Cost) -> Decision:
+        """Do as :meth:`decide` does, on the running event loop."""
+        if self._watch is None and self.brief:
+            scope, policy = self.lookup(key)
+            refuse_places(policy)
+            request = request_now(policy, policy.charges(cost))
+            store = self._open().aio()
+            found = await _short.ask_async(self._desk, store, scope, request)
+            if isinstance(found, Answer):
+                return found.decision
+            if found is not None:
+                from . import _aio  # noqa: PLC0415 -- as above
+
+                return await _aio.run(self.try_acquire(key, cost), store, found)
+        return await self.run_async(self.try_acquire(key, cost))
 
     def try_acquire(self, key: Key | str, cost: Cost) -> Plan[Decision]:
         """

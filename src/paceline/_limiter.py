@@ -128,7 +128,7 @@ class RateLimiter(FromConfig, Closing):
 
     async def try_acquire_async(self, key: Key | str, cost: Cost = 1) -> Decision:
         """Do as :meth:`try_acquire` does, on the running event loop."""
-        return await self._engine.run_async(self._engine.try_acquire(key, cost))
+        return await self._engine.decide_async(key, cost)
 
     def acquire(
         self,

@@ -154,13 +154,12 @@ def _answers(
     if len(values) < end:
         raise strange(reply)
     others = dict(zip(values[end::2], values[end + 1 :: 2], strict=True))
-    sent = Sent(scope, book, int(reply[1]), age, fields, others)
+    sent = Sent(scope, book, int(reply[1]), age, fields, others, values)
     answers = []
     at = 0
     for number, request in enumerate(requests, 1):
-        end = at + 3 + _STATUS * len(request.charges)
-        answers.append(Answer(values[at:end], request, number, sent))
-        at = end
+        answers.append(Answer(at, request, number, sent))
+        at += 3 + _STATUS * len(request.charges)
     return answers
 
 

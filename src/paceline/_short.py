@@ -6,10 +6,12 @@ Whatever is not as usual is left to the plans, which hold all decisions.
 
 from __future__ import annotations
 
-import time
+from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from . import _plans, _sync
+from ._effects import Ask
 from ._errors import StoreError
 from ._sight import is_lost
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from ._calls import Request, Scope
     from ._desk import Desk
     from ._reply import Answer
-    from .stores import SyncStore
+    from .stores import AsyncStore, SyncStore
 
 
 def ask(
@@ -47,5 +49,39 @@ def ask(
         if answer.booking is not None:
             _sync.run(_plans.cancel(desk, scope, policy, answer.booking), store)
         return None
-    desk.hear(scope, time.monotonic(), policy, answer)
+    desk.hear(scope, monotonic(), policy, answer)
     return answer
+
+
+async def ask_async(
+    desk: Desk, store: AsyncStore, scope: Scope, request: Request
+) -> Answer | BaseException | None:
+    """
+    Ask once, with all who ask in this iteration of the loop.
+
+    Returns as of :func:`ask`.
+    """
+    policy = request.policy
+    before = desk.seen.get((scope.key, policy.account))
+    if before is None or desk.owed:
+        return None
+    batch, future = store.counter.join(Ask(desk.almanac, scope, request, inf))
+    try:
+        answer = await future
+    except Exception as error:  # noqa: BLE001 -- the plan's
+        return error
+    except BaseException as error:  # noqa: BLE001 -- the plan raises it again
+        await batch.tell(error, future)
+        return error
+    if batch.note is not policy:
+        if is_lost(before[0], answer) or answer.replayed:
+            if answer.booking is not None:
+                from . import _aio  # noqa: PLC0415 -- asyncio is not everybody's
+
+                plan = _plans.cancel(desk, scope, policy, answer.booking)
+                await _aio.run(plan, store)
+            return None
+        # All who share a call hear the same of the account.
+        desk.hear(scope, monotonic(), policy, answer)
+        batch.note = policy
+    return None if answer.never else answer

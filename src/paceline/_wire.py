@@ -101,7 +101,11 @@ def encode_acquire(scope: Scope, requests: Sequence[Request], clock: Clock) -> C
     """Encode a call of ``lua/acquire.lua``; the first request's caller waits."""
     book = book_of(requests, clock.day_us)
     head = (clock.now, clock.nonce, scope.display, scope.guard_us)
-    asked = [book.asked(request) for request in requests]
+    asked: list[Packed] = []
+    before = None
+    for request in requests:
+        asked.append(asked[-1] if request is before else book.asked(request))
+        before = request
     return Call("acquire", scope.key, (*head, book.args, len(requests), *asked))
 
 

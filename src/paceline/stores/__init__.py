@@ -36,11 +36,33 @@ class SyncCounter(Protocol):
         """Return the answer."""
 
 
+class Batch(Protocol):
+    """
+    Callers who share a call.
+
+    Attributes:
+        note: For whoever deals with the answers.
+    """
+
+    note: Any
+
+    def tell(self, error: BaseException, future: Any) -> Awaitable[None]:
+        """Let the error of who is cancelled say what came of it."""
+
+
 class AsyncCounter(Protocol):
     """Serves callers who ask at the same time with one call."""
 
     def ask(self, ask: Ask) -> Awaitable[Answer]:
         """Return the answer."""
+
+    def join(self, ask: Ask) -> tuple[Batch, Awaitable[Answer]]:
+        """
+        Take part in the next call.
+
+        Returns the batch, and what to await; who is cancelled meanwhile lets the batch
+        tell the error what came of it.
+        """
 
 
 class Direct(Protocol):

@@ -34,36 +34,39 @@ class AsyncCounter:
 
     def __init__(self, post: Post) -> None:
         self._post = post
-        self._open: dict[str, _Batch] = {}
-        self._full: list[_Batch] = []
+        self._open: dict[str, Batch] = {}
+        self._full: list[Batch] = []
         self._loop = asyncio.get_running_loop()
 
     async def ask(self, ask: Ask) -> Answer:
         """Return the answer of the call that this iteration's callers share."""
+        batch, future = self.join(ask)
+        try:
+            return await future
+        except asyncio.CancelledError as error:
+            await batch.tell(error, future)
+            raise
+
+    def join(self, ask: Ask) -> tuple[Batch, asyncio.Future[Answer]]:
+        """
+        Take part in this iteration's call.
+
+        Returns the batch, and what to await; who is cancelled meanwhile lets the batch
+        tell the error what came of it.
+        """
         key = ask.scope.key
         batch = self._open.get(key)
         if batch is None:
             if not self._open:
                 self._loop.call_soon(self._flush)
-            batch = self._open[key] = _Batch(self._post)
-        number = len(batch.asks)
+            batch = self._open[key] = Batch(self._post)
         future: asyncio.Future[Answer] = self._loop.create_future()
         batch.asks.append(ask)
         batch.futures.append(future)
-        if number + 1 == MOST:
+        if len(batch.asks) == MOST:
             self._full.append(batch)
-            self._open[key] = _Batch(self._post)
-        try:
-            return await future
-        except asyncio.CancelledError as error:
-            # Whoever is cancelled learns first what came of it: a turn must go back.
-            await batch.over()
-            if batch.error is None:
-                error.answer = batch.answers[number]  # type: ignore[attr-defined]
-            else:
-                error.sent = getattr(batch.error, "sent", None)  # type: ignore[attr-defined]
-                error.requests = getattr(batch.error, "requests", ())  # type: ignore[attr-defined]
-            raise
+            self._open[key] = Batch(self._post)
+        return batch, future
 
     def _flush(self) -> None:
         batches, self._full = [*self._full, *self._open.values()], []
@@ -73,16 +76,24 @@ class AsyncCounter:
                 batch.start()
 
 
-class _Batch:
-    """Callers who share a call, and what came of it."""
+class Batch:
+    """
+    Callers who share a call, and what came of it.
 
-    __slots__ = ("_over", "_plan", "_post", "answers", "asks", "error", "futures")
+    Attributes:
+        note: For whoever deals with the answers.
+    """
+
+    __slots__ = (
+        "_over", "_plan", "_post", "answers", "asks", "error", "futures", "note",
+    )  # fmt: skip
 
     def __init__(self, post: Post) -> None:
         self.asks: list[Ask] = []
         self.futures: list[asyncio.Future[Answer]] = []
         self.answers: list[Answer] = []
         self.error: BaseException | None = None
+        self.note: Any = None
         self._post = post
         self._plan: Plan[list[Answer]] | None = None
         self._over: asyncio.Future[None] | None = None
@@ -118,6 +129,15 @@ class _Batch:
             return
         if self._over is not None:
             self._over.set_result(None)
+
+    async def tell(self, error: BaseException, future: asyncio.Future[Answer]) -> None:
+        """Let an error of who is cancelled say what came of it: a turn must go back."""
+        await self.over()
+        if self.error is None:
+            error.answer = self.answers[self.futures.index(future)]  # type: ignore[attr-defined]
+        else:
+            error.sent = getattr(self.error, "sent", None)  # type: ignore[attr-defined]
+            error.requests = getattr(self.error, "requests", ())  # type: ignore[attr-defined]
 
     async def over(self) -> None:
         """Wait for the end, whatever befalls the waiter; the call's own timeouts do."""

@@ -84,6 +84,8 @@ class ClockedLimiter(RateLimiter):
 class _ClockedEngine(Engine):
     """An engine whose server, plans and sleepers go by a test's clock."""
 
+    brief = False
+
     def __init__(
         self,
         clock: Clock,
