@@ -57,7 +57,7 @@ class UrlSource:
         server: EmbeddedServer | None = None,
     ) -> None:
         self._timeouts = (connect_timeout, call_timeout)
-        self.window = Window(connect_timeout + call_timeout)
+        self.window: Window = Window(connect_timeout + call_timeout)
         self._server = server
         self._options: dict[str, Any] = {}
         self._class: Any = blocking.Connection
@@ -117,7 +117,7 @@ class ClientSource:
                 "redis.asyncio.Redis client.",
             )
         self._timeouts = (connect_timeout, call_timeout)
-        self.window = Window(connect_timeout + call_timeout)
+        self.window: Window = Window(connect_timeout + call_timeout)
         self._class: type[Any] = kind
         self._is_async = issubclass(kind, aio.AbstractConnection)
         given: dict[str, Any] = getattr(pool, "connection_kwargs", {})

@@ -26,7 +26,7 @@ class MemorySource:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self.window = Window(1.0)
+        self.window: Window = Window(1.0)
         try:
             import fakeredis  # noqa: F401, PLC0415 -- an extra
             import lupa  # noqa: F401, PLC0415 -- what runs the scripts
