@@ -14,7 +14,8 @@ from paceline.bench.latency import Latencies
 from paceline.bench.measure import Calls, Decisions, measure_calls, measure_decisions
 from paceline.bench.plan import Plan, costs, enforceable, roomy, used
 from paceline.cli import main
-from paceline.cli.bench import _duration, _PlainWatcher, _report
+from paceline.cli.bench import _duration, _report
+from paceline.cli.bench_bar import LiveWatcher, PlainWatcher, watch
 from paceline.mock import serve
 
 WINDOW = SlidingWindow(10, 1.0)
@@ -149,7 +150,7 @@ def test_what_the_judge_refuses_is_counted(server):
     """
     plan = make_plan(store=server.url)
     with serve(limits=["5 requests/min"], latency=0, jitter=0) as mock:
-        calls = measure_calls(plan, mock, _PlainWatcher())
+        calls = measure_calls(plan, mock, PlainWatcher())
     assert calls.count == 20
     assert calls.upstream_429s == 15
     assert calls.used == {"requests/min": 1.0}
@@ -161,7 +162,7 @@ def test_the_store_is_left_as_it_was(server, capsys):
     """
     with server.client() as client:
         client.flushall()
-        decisions = measure_decisions(make_plan(store=server.url), _PlainWatcher())
+        decisions = measure_decisions(make_plan(store=server.url), PlainWatcher())
         fields = [client.hkeys(key) for key in client.scan_iter()]
     assert decisions.count > 0
     assert decisions.denied == 0
@@ -255,6 +256,109 @@ def test_what_makes_no_sense_is_told_before_anything_starts(
     """
     assert main(["bench", "--json", *options]) == exit_code
     assert json.loads(capsys.readouterr().out)["error"]["code"] == code
+
+
+FILE = """
+store = "redis://file.internal/0"
+limits = "7 requests/min"
+
+[scopes.team-a]
+limits."gpt-4o" = ["500 requests/min", "30k tokens/min", "32 concurrent"]
+limits."*" = "32 concurrent"
+"""
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch, capsys):
+    """Run the command with a file, measuring nothing: code, JSON, talk and plans."""
+    (tmp_path / "paceline.toml").write_text(FILE)
+    monkeypatch.delenv("PACELINE_STORE", raising=False)
+    decisions, calls = answers()
+    plans = []
+
+    def decide(plan, _):
+        plans.append(plan)
+        return decisions
+
+    monkeypatch.setattr("paceline.bench.measure.measure_decisions", decide)
+    monkeypatch.setattr("paceline.bench.measure.measure_calls", lambda *_: calls)
+
+    def run(*options):
+        file = str(tmp_path / "paceline.toml")
+        code = main(["bench", "--json", "--config", file, *options])
+        out, err = capsys.readouterr()
+        return code, json.loads(out), err, plans
+
+    return run
+
+
+def test_a_file_tells_the_limits_of_a_scope_and_a_model(told):
+    """
+    And the store, unless another is named. Calls at a time have no rate.
+    """
+    code, figures, err, (plan,) = told("--scope=team-a", "--model=gpt-4o")
+    assert code == 0
+    assert figures["limits"] == ["500 requests/min", "30k tokens/min"]
+    assert figures["cost"] == {"requests": 1, "tokens": 500}
+    assert "left out" in err
+    assert plan.store == "redis://file.internal/0"
+    _, figures, err, plans = told("--store=unix:///elsewhere")
+    assert figures["limits"] == ["7 requests/min"]
+    assert "left out" not in err
+    assert plans[-1].store == "unix:///elsewhere"
+
+
+def test_the_environment_names_the_store_before_a_file_does(told, monkeypatch):
+    """
+    As it does for a limiter that is made from the file.
+    """
+    monkeypatch.setenv("PACELINE_STORE", "redis://deployed.internal/0")
+    plan = told()[3][-1]
+    assert plan.store == "redis://deployed.internal/0"
+
+
+@pytest.mark.parametrize(
+    ("options", "exit_code", "code"),
+    [
+        (["--limits", "5/min"], 2, "P510"),
+        (["--scope", "team-b"], 3, "P127"),
+        (["--scope", "team-a", "--model", "o3"], 3, "P151"),
+    ],
+)
+def test_a_file_that_has_nothing_to_measure_is_told(told, options, exit_code, code):
+    """
+    No such scope, only calls at a time, or limits from two places.
+    """
+    status, figures, *_ = told(*options)
+    assert (status, figures["error"]["code"]) == (exit_code, code)
+
+
+def test_a_scope_without_a_file_is_a_mistake(capsys):
+    """
+    It would otherwise be ignored, and other limits measured.
+    """
+    assert main(["bench", "--json", "--scope", "team-a"]) == 2
+    assert "--config" in capsys.readouterr().out
+
+
+def test_a_terminal_sees_a_bar_and_a_log_lines(monkeypatch, capsys):
+    """
+    The bar fills while the part lasts, and says at its end what came of it.
+    """
+    monkeypatch.setattr("sys.stderr.isatty", lambda: False, raising=False)
+    assert isinstance(watch(), PlainWatcher)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    watcher = watch()
+    assert isinstance(watcher, LiveWatcher)
+    watcher.begin("decisions", 5.0)
+    watcher.look()
+    watcher.end("1,234 a second")
+    watcher.close()
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "decisions" in err
+    assert "1,234 a second" in err
 
 
 def test_a_store_that_is_not_there_is_told_as_such(capsys, free_port):

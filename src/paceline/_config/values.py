@@ -105,12 +105,33 @@ class Config:
         """
         rules = self._scopes(scope)
         secret = self.secret_env and self._variable("secret_env", self.secret_env)
-        target = store or os.environ.get("PACELINE_STORE") or self._store()
+        target = store or self.place()
         return limiter(
             target, limits=rules, secret=secret, on_event=on_event, **self.options
         )
 
-    def _store(self) -> str | None:
+    def rules(self, scope: str | None) -> Rules:
+        """
+        Return the limits of a scope, or of keys that are in none.
+
+        Raises:
+            ConfigError: If there is no such scope (P127).
+        """
+        if scope is None:
+            return self.section.rules if self.section else Rules(())
+        if scope not in self.scopes:
+            raise self._no_scope(scope)
+        return self.scopes[scope].section.rules
+
+    def place(self) -> str | None:
+        """
+        Return the store's URL: $PACELINE_STORE, or else the file's own.
+
+        Raises:
+            ConfigError: If the variable that the file names is not set (P126).
+        """
+        if place := os.environ.get("PACELINE_STORE"):
+            return place
         if self.store_env:
             return self._variable("store_env", self.store_env)
         return self.store
@@ -134,16 +155,19 @@ class Config:
         if only is None:
             return Scopes(scopes, others, self.file) if scopes else others or Rules(())
         if only not in scopes:
-            near = closest(only, scopes)
-            known = listed(scopes) if scopes else "no scopes"
-            raise ConfigError(
-                f"the scope {shown(only)} is none of {self.file}, which has {known}",
-                code="P127",
-                hint=f'Did you mean "{near}"?' if near else "Add it there.",
-                file=self.file,
-                suggestion=near,
-            )
+            raise self._no_scope(only)
         found = Scopes({only: scopes[only]}, None, self.file)
         if scopes[only].key_env:
             found.api_key(only)
         return found
+
+    def _no_scope(self, scope: str) -> ConfigError:
+        near = closest(scope, self.scopes)
+        known = listed(self.scopes) if self.scopes else "no scopes"
+        return ConfigError(
+            f"the scope {shown(scope)} is none of {self.file}, which has {known}",
+            code="P127",
+            hint=f'Did you mean "{near}"?' if near else "Add it there.",
+            file=self.file,
+            suggestion=near,
+        )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from paceline._errors import ConfigError
+from paceline._format import format_limit
 from paceline._limits import (
     MOST_BUCKET,
     MOST_WINDOW,
@@ -14,11 +15,12 @@ from paceline._limits import (
     SlidingWindow,
     TokenBucket,
 )
-from paceline._parse import parse_limit
 from paceline.mock.quota import UNITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from paceline._limits import Limit
 
 Rate: TypeAlias = SlidingWindow | TokenBucket | CalendarWindow
 
@@ -62,24 +64,23 @@ class Plan:
     guard: float
 
 
-def rates(texts: Iterable[str]) -> tuple[Rate, ...]:
+def rates(limits: Iterable[Limit]) -> tuple[Rate, ...]:
     """
-    Read limits.
+    Return limits that are rates, all of them.
 
     Raises:
-        ConfigError: If one cannot be read (P103), or has no rate to be measured (P151).
+        ConfigError: If one is none (P151).
     """
-    limits: list[Rate] = []
-    for text in texts:
-        limit = parse_limit(text)
+    rates: list[Rate] = []
+    for limit in limits:
         if isinstance(limit, Concurrency):
             raise ConfigError(
-                f'"{text}" has no rate to be measured',
+                f'"{format_limit(limit)}" has no rate to be measured',
                 code="P151",
                 hint="Measure the rates; calls at a time cost no more than they do.",
             )
-        limits.append(limit)
-    return tuple(limits)
+        rates.append(limit)
+    return tuple(rates)
 
 
 def costs(limits: Sequence[Rate], given: Mapping[str, int]) -> dict[str, int]:

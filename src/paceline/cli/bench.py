@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
-import time
 import uuid
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
 
+from .bench_bar import watch
 from .options import Amount, Duration, json_option
 from .table import columns
 
 if TYPE_CHECKING:
+    from paceline._limits import Limit
     from paceline.bench.latency import Latencies
     from paceline.bench.measure import Calls, Decisions
     from paceline.bench.plan import Plan
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _MOST_PROCESSES = 64
 _MOST_CALLERS = 1_000
 _TASKS = 16
+_STORE = "embedded://"
 # Buckets, as OpenAI's: what is not used is there a little later.
 _LIMITS = ("40 requests/s burst 40", "24k tokens/s burst 24k")
 _HEAD = ("", "a second", "p50", "p90", "p99", "longest")
@@ -33,18 +34,27 @@ _ENDLESS = "4000000000 requests/s"
 @click.option(
     "--store",
     metavar="URL",
-    default="embedded://",
-    show_default=True,
-    help="The store to measure, such as redis://localhost:6379/0.",
+    help="The store to measure, such as redis://localhost:6379/0.  [default: the "
+    "file's, or embedded://]",
 )
 @click.option(
     "--limits",
     multiple=True,
     metavar="LIMIT",
-    default=_LIMITS,
-    show_default=True,
-    help='A limit, such as "500 requests/min". Repeats.',
+    help='A limit, such as "500 requests/min". Repeats.  [default: the file\'s, or '
+    f"{' and '.join(_LIMITS)}]",
 )
+@click.option(
+    "--config",
+    metavar="FILE",
+    help="A paceline.toml that tells limits and store, in place of --limits.",
+)
+@click.option(
+    "--scope",
+    metavar="NAME",
+    help="The scope in the file. Without it, the limits of keys that are in none.",
+)
+@click.option("--model", metavar="NAME", help="The model in the file.")
 @click.option(
     "--cost",
     "given",
@@ -87,8 +97,11 @@ _ENDLESS = "4000000000 requests/s"
 @json_option
 def command(
     *,
-    store: str,
+    store: str | None,
     limits: tuple[str, ...],
+    config: str | None,
+    scope: str | None,
+    model: str | None,
     given: tuple[tuple[str, int], ...],
     processes: int,
     tasks: int | None,
@@ -110,6 +123,8 @@ def command(
     """
     import httpx  # noqa: F401, PLC0415 -- its lack has words before anything starts
 
+    from paceline._format import format_limit  # noqa: PLC0415
+    from paceline._parse import parse_limit  # noqa: PLC0415
     from paceline._rules import Rules  # noqa: PLC0415
     from paceline.bench.measure import (  # noqa: PLC0415
         measure_calls,
@@ -123,10 +138,19 @@ def command(
     )
     from paceline.mock import serve  # noqa: PLC0415
 
-    _check(store, processes, tasks, threads, seconds)
-    read = rates(limits)
+    if config is not None:
+        if limits:
+            raise click.UsageError("Give either --limits or --config.")
+        place, some = _of_file(config, scope, model)
+    elif scope is not None or model is not None:
+        raise click.UsageError("--scope and --model are of a file: add --config.")
+    else:
+        place, some = None, [parse_limit(text) for text in limits or _LIMITS]
+    place = store or place or _STORE
+    _check(place, processes, tasks, threads, seconds)
+    read = rates(some)
     plan = Plan(
-        store=store,
+        store=place,
         scope=f"bench-{uuid.uuid4().hex[:12]}",
         limits=read,
         cost=costs(read, dict(given)),
@@ -137,20 +161,32 @@ def command(
         guard=guard,
     )
     Rules(read).policy(None).charges(plan.cost)  # a cost that makes no sense says so
-    judged = [
-        text for text, limit in zip(limits, read, strict=True) if enforceable(limit)
-    ]
+    judged = [format_limit(limit) for limit in read if enforceable(limit)]
     click.echo(_introduction(plan, judged), err=True)
-    watcher = _LiveWatcher() if sys.stderr.isatty() else _PlainWatcher()
-    with closing(watcher), serve(limits=judged or [_ENDLESS]) as mock:
+    with closing(watch()) as watcher, serve(limits=judged or [_ENDLESS]) as mock:
         decisions = measure_decisions(plan, watcher)
         calls = measure_calls(plan, mock, watcher)
     click.echo(
-        json.dumps(_as_json(plan, limits, judged, decisions, calls))
+        json.dumps(_as_json(plan, judged, decisions, calls))
         if as_json
         else _report(plan, judged, decisions, calls)
     )
     return 1 if calls.failed or calls.upstream_429s or decisions.denied else 0
+
+
+def _of_file(
+    config: str, scope: str | None, model: str | None
+) -> tuple[str | None, list[Limit]]:
+    """Take the store's URL and the limits of a scope and a model from a file."""
+    from paceline import Concurrency  # noqa: PLC0415 -- not needed for help
+    from paceline._config import load  # noqa: PLC0415
+
+    file = load(config)
+    limits = file.rules(scope).policy(model).limits
+    rates: list[Limit] = [each for each in limits if not isinstance(each, Concurrency)]
+    if 0 < len(rates) < len(limits):
+        click.echo("Limits on calls at a time have no rate: left out.", err=True)
+    return file.place(), rates or list(limits)
 
 
 def _check(
@@ -185,16 +221,14 @@ def _introduction(plan: Plan, judged: list[str]) -> str:
 
 
 def _as_json(
-    plan: Plan,
-    limits: tuple[str, ...],
-    judged: list[str],
-    decisions: Decisions,
-    calls: Calls,
+    plan: Plan, judged: list[str], decisions: Decisions, calls: Calls
 ) -> dict[str, object]:
+    from paceline._format import format_limit  # noqa: PLC0415
+
     return {
         # The URL may hold a password.
         "store": plan.store.partition(":")[0],
-        "limits": limits,
+        "limits": [format_limit(limit) for limit in plan.limits],
         "enforced_upstream": judged,
         "cost": plan.cost,
         "processes": plan.processes,
@@ -234,56 +268,3 @@ def _duration(seconds: float) -> str:
     return (
         f"{seconds * 1e3:.1f} ms" if seconds * 1e3 >= 1 else f"{seconds * 1e6:.0f} us"
     )
-
-
-class _PlainWatcher:
-    """Says a line at the beginning and the end of each part."""
-
-    def __init__(self) -> None:
-        self._part = ""
-
-    def begin(self, part: str, seconds: float) -> None:
-        self._part = part
-        click.echo(f"{part}: {seconds:g} seconds", err=True)
-
-    def look(self) -> None:
-        """Between the two nothing is said."""
-
-    def end(self, told: str) -> None:
-        click.echo(f"{self._part}: {told}", err=True)
-
-    def close(self) -> None:
-        """Nothing to leave as it was."""
-
-
-class _LiveWatcher:
-    """Shows a bar per part on a terminal."""
-
-    def __init__(self) -> None:
-        from rich.console import Console  # noqa: PLC0415 -- only on a terminal
-        from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415
-
-        self._progress = Progress(
-            TextColumn("{task.description:<10}"),
-            BarColumn(),
-            TextColumn("{task.fields[told]}"),
-            console=Console(stderr=True),
-        )
-        self._task = self._progress.add_task("", visible=False, told="")
-        self._began = 0.0
-
-    def begin(self, part: str, seconds: float) -> None:
-        self._task = self._progress.add_task(part, total=seconds, told="")
-        self._began = time.monotonic()
-        self._progress.start()
-
-    def look(self) -> None:
-        self._progress.update(self._task, completed=time.monotonic() - self._began)
-
-    def end(self, told: str) -> None:
-        total = self._progress.tasks[-1].total
-        self._progress.update(self._task, completed=total, told=told)
-
-    def close(self) -> None:
-        """Give the terminal its cursor back."""
-        self._progress.stop()
