@@ -36,8 +36,7 @@ BASE = "a script per call"
 
 def ask(run: Run) -> list[Row]:
     """Compare three ways at three rates."""
-    rates = run.pick(RATES, RATES[:1])
-    return [row for rate in rates for row in _at(run, rate)]
+    return [row for rate in RATES for row in _at(run, rate)]
 
 
 def _at(run: Run, rate: int) -> list[Row]:
@@ -60,7 +59,7 @@ def _at(run: Run, rate: int) -> list[Row]:
         granted(await limiter.try_acquire_async(f"key-{next(keys)}"))
 
     dice = Random(1)
-    seconds = run.pick(1.0, 0.2)
+    seconds = run.pick(0.8, 0.1)
 
     def measured(call: Callable[[], Awaitable[None]]) -> Callable[[], Sample]:
         def measure() -> Sample:
@@ -80,6 +79,7 @@ def _at(run: Run, rate: int) -> list[Row]:
             },
             base=base,
             of="p99_us",
+            repeats=run.pick(7, 3),
         )
     finally:
         run.wait(client.aclose())

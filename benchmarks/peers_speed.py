@@ -15,7 +15,7 @@ import redis
 import redis.asyncio
 
 from .harness.limits import granted
-from .harness.peers import installed
+from .harness.peers import installed, missing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,14 +30,14 @@ LIMIT, PER = 1_000_000, 1
 
 def ask(run: Run) -> list[Row]:
     """Compare one thread, then 100 tasks."""
-    return [*_one_thread(run), *_tasks(run)]
+    return [*_one_thread(run), *_tasks(run), *missing(run.peers)]
 
 
 def _one_thread(run: Run) -> list[Row]:
     run.server.clear()
     client = redis.Redis.from_url(run.server.url)
     calls: dict[str, Callable[[], object]] = {"redis-py INCR": lambda: client.incr("n")}
-    for peer in installed():
+    for peer in installed(run.peers):
         call = peer.trying(run.server.url, LIMIT, PER)
         calls[peer.label] = lambda call=call: granted(call())
     contenders = {
@@ -53,7 +53,7 @@ def _tasks(run: Run) -> list[Row]:
     contenders: dict[str, Callable[[], Sample]] = {
         base: lambda: run.tasks(lambda: client.incr("n"), TASKS)
     }
-    for peer in installed():
+    for peer in installed(run.peers):
         call = run.wait(_built(peer.trying_async(run.server.url, LIMIT, PER)))
         contenders[f"{peer.label}, {TASKS} tasks"] = lambda call=call: run.tasks(
             lambda: _granted(call), TASKS

@@ -14,7 +14,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from .harness import single
-from .harness.peers import find, installed
+from .harness.crew import Start
+from .harness.peers import find, installed, missing
 from .waiting import RATE, Turn, keep_waiting, measure
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ PROCESSES = 2
 def ask(run: Run) -> list[Row]:
     """Measure every limiter that waits."""
     rows = []
-    for peer in installed():
+    for peer in installed(run.peers):
         if peer.waiting is not None:
             run.tick(peer.name)
             try:
@@ -39,10 +40,10 @@ def ask(run: Run) -> list[Row]:
                 rows.append(single(peer.label, {}, f"{peer.kind}; {error}"))
             else:
                 rows.append(single(peer.label, sample, peer.kind))
-    return rows
+    return [*rows, *missing(run.peers)]
 
 
-def wait(begin: float, url: str, callers: int, seconds: float, name: str) -> list[Turn]:
+def wait(start: Start, url: str, callers: int, seconds: float, name: str) -> list[Turn]:
     """Keep so many tasks waiting with the peer of that name."""
 
     async def work() -> list[Turn]:
@@ -50,6 +51,6 @@ def wait(begin: float, url: str, callers: int, seconds: float, name: str) -> lis
         if peer.waiting is None:
             raise ValueError(f"{name} does not wait")
         turn = await peer.waiting(url, RATE, 1)
-        return await keep_waiting(begin, callers, seconds, turn)
+        return await keep_waiting(start, callers, seconds, turn)
 
     return asyncio.run(work())

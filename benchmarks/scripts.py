@@ -4,8 +4,9 @@ What does a decision cost the server, per algorithm and batch size?
 The server's own CPU time (INFO), in microseconds per *request*; commands are pipelined,
 so that the script is most of it. ``ratio`` is against INCR, pipelined alike, in the
 same round: it says how many decisions a server core makes. "a 100th of 100" means that
-100 requests share one script call. Sliding windows are measured with their log in use:
-a slot of theirs begins with each call.
+100 requests share one script call, with costs that differ; "equal" ones cost the same,
+as most do where only requests are counted. Sliding windows are measured with their log
+in use: a slot of theirs begins with each call.
 """
 
 from __future__ import annotations
@@ -53,6 +54,9 @@ def ask(run: Run) -> list[Row]:
     for name, limits in LIMITS.items():
         for size in BATCHES:
             contenders[_named(name, size)] = _decisions(run, name, limits, size)
+        if len(limits) == 1:
+            equal = _named(name, size) + " equal"
+            contenders[equal] = _decisions(run, name, limits, size, equal=True)
     return run.rounds(contenders, base="INCR", of="server_us")
 
 
@@ -61,15 +65,17 @@ def _named(name: str, size: int) -> str:
 
 
 def _decisions(
-    run: Run, name: str, limits: tuple[Limit, ...], size: int
+    run: Run, name: str, limits: tuple[Limit, ...], size: int, *, equal: bool = False
 ) -> Callable[[], Sample]:
-    scripted = Scripted(limits, f"paceline:1:{{{name} {size}}}")
+    scripted = Scripted(limits, f"paceline:1:{{{name} {size} {equal}}}")
     counted = {limit.unit for limit in limits} - {"requests"}
     # Costs that differ: nothing about a batch can be done once for all.
     costs: list[Cost] = [
         dict.fromkeys(counted, 800 + number) if counted else 1 + number % 3
         for number in range(size)
     ]
+    if equal:
+        costs = [1] * size
     # Each call is a second later than the last, so that a window of 60 slots keeps 60.
     moments = count(NOON_US, SECOND_US)
 

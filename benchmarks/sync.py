@@ -4,7 +4,8 @@ What does a decision cost one thread, against a bare redis-py INCR?
 ``ratio`` is decisions per second over INCRs per second, in the same round: above 1 a
 decision is cheaper than the least that redis-py can do. A bare EVALSHA of a script that
 does nothing stands beside it: the least that any limiter built on redis-py can cost.
-Pin client and server to one CPU (``--pin 0``) for the calmest numbers.
+"one core" has client and server on one CPU (Linux): the calmest ratios, because they
+compare work, and not how fast a sleeping CPU wakes up.
 """
 
 from __future__ import annotations
@@ -24,7 +25,15 @@ PLOTS = {"ratio": "Decisions of one thread, against redis-py's INCR"}
 
 
 def ask(run: Run) -> list[Row]:
-    """Compare INCR with one limit and with three."""
+    """Compare INCR with one limit and with three, free to roam and on one core."""
+    rows = _compare(run, "")
+    if run.can_pin:
+        with run.one_core():
+            rows += _compare(run, ", one core")
+    return rows
+
+
+def _compare(run: Run, where: str) -> list[Row]:
     client = redis.Redis.from_url(run.server.url)
     nothing = client.script_load("return 1")
     with (
@@ -42,8 +51,9 @@ def ask(run: Run) -> list[Row]:
             ),
         }
         contenders = {
-            name: (lambda call=call: run.slice(call)) for name, call in calls.items()
+            name + where: (lambda call=call: run.slice(call))
+            for name, call in calls.items()
         }
-        rows = run.rounds(contenders, base="redis-py INCR")
+        rows = run.rounds(contenders, base=f"redis-py INCR{where}")
     client.close()
     return rows

@@ -6,13 +6,15 @@ import multiprocessing
 import time
 from contextlib import suppress
 from threading import BrokenBarrierError
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from multiprocessing.connection import Connection
 
 R = TypeVar("R")
+# Waits until everybody is there, and returns the moment to begin at.
+Start: TypeAlias = "Callable[[], float]"
 
 _PATIENCE = 120.0
 # From "all are ready" to the start: long enough for the word to reach everybody.
@@ -26,15 +28,16 @@ def together(
     lead: float = _LEAD,
 ) -> list[R]:
     """
-    Run ``work(begin, *job)`` per job, each in a process of its own.
+    Run ``work(start, *job)`` per job, each in a process of its own.
 
-    All processes share the host's monotonic clock: *begin* is a moment of it, at which
-    everybody has started and imported.
+    Each imports and connects as it likes, then calls ``start()``: that waits for the
+    others and returns the moment at which all begin, on the monotonic clock that the
+    processes of a host share.
 
     Args:
-        meanwhile: Runs here while they work, and is given *begin* too.
+        meanwhile: Runs here while they work, and is given that moment too.
 
-        lead: Seconds from the moment at which all are there to *begin*.
+        lead: Seconds to it from the moment at which all are there.
 
     Raises:
         RuntimeError: If a process failed; the text is what it said.
@@ -81,10 +84,13 @@ def _process(
     begin: Any,
     line: Connection,
 ) -> None:
-    try:
+    def start() -> float:
         barrier.wait(_PATIENCE)
         barrier.wait(_PATIENCE)  # by then begin is set
-        line.send(("", work(begin.value, *job)))
+        return float(begin.value)
+
+    try:
+        line.send(("", work(start, *job)))
     except BaseException as error:
         barrier.abort()
         line.send((f"{type(error).__name__}: {error}", None))

@@ -1,25 +1,39 @@
-"""One measure of a result as bars, in an SVG file written by hand."""
+"""One measure of a result as bars, in an SVG file drawn by matplotlib."""
 
 from __future__ import annotations
 
-import math
+from importlib.util import find_spec
+from io import BytesIO
 from typing import TYPE_CHECKING
-from xml.sax.saxutils import escape
 
 from .table import number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from matplotlib.axes import Axes
+
     from .measure import Row, Spread
 
-_BAR, _GAP, _TOP, _EDGE = 18, 8, 48, 16
-_BARS, _VALUES = 420, 90
-# What a letter takes at most, on average.
-_LETTER = 6.6
-_OURS, _OTHERS, _INK, _FAINT = "#1f6f8b", "#b9c4c9", "#222", "#777"
+_OURS, _OTHERS, _INK, _FAINT = "#1f6f8b", "#b9c4c9", "#222222", "#6b6b6b"
 # From here on a bar that is drawn to scale cannot be seen.
 _DECADES = 30.0
+_WIDTH, _BAR, _REST = 8.0, 0.26, 0.95  # inches
+_STYLE = {
+    # Words stay words: the file is small, and its text can be searched and checked.
+    "svg.fonttype": "none",
+    "svg.hashsalt": "paceline",  # the same rows make the same file
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "text.color": _INK,
+    "axes.edgecolor": _FAINT,
+    "xtick.color": _FAINT,
+}
+
+
+def can_draw() -> bool:
+    """Whether matplotlib is installed: it comes with the extra ``bench``."""
+    return find_spec("matplotlib") is not None
 
 
 def bars(rows: Sequence[Row], measure: str, title: str) -> str:
@@ -27,7 +41,8 @@ def bars(rows: Sequence[Row], measure: str, title: str) -> str:
     Draw a bar per row that has the *measure*: the median, with its quartiles.
 
     Rows whose name begins with ``paceline`` are coloured. When the largest value is
-    more than thirty times the smallest, the axis is logarithmic, and says so.
+    more than thirty times the smallest, the axis is logarithmic, and says so. The
+    ground is white, so that a page may be light or dark.
 
     Raises:
         ValueError: If no row has the measure.
@@ -37,72 +52,67 @@ def bars(rows: Sequence[Row], measure: str, title: str) -> str:
     ]
     if not drawn:
         raise ValueError(f"no row has the measure {measure!r}")
-    scale, kind = _scale([value for _, value in drawn])
-    left = _EDGE + round(_LETTER * max(len(name) for name, _ in drawn))
-    width = left + _BARS + _VALUES + _EDGE
-    height = _TOP + len(drawn) * (_BAR + _GAP) + _EDGE
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">'
+    from matplotlib import rc_context  # noqa: PLC0415 -- slow, and may be missing
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    with rc_context(_STYLE):
+        height = _BAR * len(drawn) + _REST
+        figure = Figure(figsize=(_WIDTH, height), layout="constrained", facecolor="w")
+        figure.suptitle(
+            title, fontweight="bold", fontsize=10, x=0.01, horizontalalignment="left"
+        )
+        _draw(figure.subplots(), drawn, measure)
+        file = BytesIO()
+        figure.savefig(
+            file, format="svg", metadata={"Title": title, "Creator": None, "Date": None}
+        )
+    return "\n".join(line.rstrip() for line in file.getvalue().decode().splitlines())
+
+
+def _draw(axes: Axes, drawn: Sequence[tuple[str, Spread]], measure: str) -> None:
+    names = [name for name, _ in drawn]
+    values = [value for _, value in drawn]
+    places = range(len(drawn))
+    axes.barh(
+        places,
+        [value.median for value in values],
+        height=0.7,
+        color=[_OURS if name.startswith("paceline") else _OTHERS for name in names],
+        xerr=[
+            [value.median - value.low for value in values],
+            [value.high - value.median for value in values],
+        ],
+        error_kw={"ecolor": _INK, "elinewidth": 1},
     )
-    parts = [
-        head,
-        f'<rect width="{width}" height="{height}" fill="#fff"/>',
-        _text(_EDGE, 20, title, weight="bold"),
-        _text(_EDGE, 36, f"{measure}{kind}; median and quartiles", ink=_FAINT),
-    ]
-    for place, (name, value) in enumerate(drawn):
-        parts += _bar(name, value, left, _TOP + place * (_BAR + _GAP), scale)
-    return "\n".join([*parts, "</svg>", ""])
+    kind = _scale(axes, values)
+    for place, value in zip(places, values, strict=True):
+        axes.annotate(
+            number(value.median),
+            (max(value.high, value.median), place),
+            xytext=(4, 0),
+            textcoords="offset points",
+            verticalalignment="center",
+        )
+    axes.set_yticks(places, names, color=_INK)
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(drawn) - 0.4, -0.6)  # the first on top
+    spread = any(value.rounds > 1 for value in values)
+    label = f"{measure}{kind}" + "; median and quartiles" * spread
+    axes.set_xlabel(label, color=_FAINT)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
 
 
-class _Scale:
-    def __init__(self, largest: float, floor: float) -> None:
-        self._largest, self._floor = largest, floor
-
-    def __call__(self, value: float) -> float:
-        if self._floor:
-            reach = math.log10(self._largest / self._floor)
-            share = math.log10(max(value, self._floor) / self._floor) / reach
-        else:
-            share = value / self._largest
-        return _BARS * max(share, 0.0)
-
-
-def _scale(values: Sequence[Spread]) -> tuple[_Scale, str]:
-    largest = max((value.high for value in values), default=0.0)
-    if largest <= 0:
-        return _Scale(1.0, 0.0), ""
+def _scale(axes: Axes, values: Sequence[Spread]) -> str:
+    """Choose the axis, with room for the numbers, and say in words what it is."""
+    largest = max(value.high for value in values)
     least = min((value.median for value in values if value.median > 0), default=largest)
-    if largest / least <= _DECADES:
-        return _Scale(largest, 0.0), ""
-    return _Scale(largest, least / 2), ", logarithmic"
-
-
-def _bar(name: str, value: Spread, left: float, top: float, scale: _Scale) -> list[str]:
-    middle = top + _BAR / 2
-    ink = _OURS if name.startswith("paceline") else _OTHERS
-    low, high = left + scale(value.low), left + scale(value.high)
-    text = number(value.median)
-    size = scale(value.median)
-    return [
-        _text(left - 8, middle + 4, name, anchor="end"),
-        f'<rect x="{left}" y="{top}" width="{size:.1f}" height="{_BAR}" fill="{ink}"/>',
-        f'<path d="M{low:.1f} {middle} H{high:.1f}" stroke="{_INK}" fill="none"/>',
-        _text(max(high, left) + 6, middle + 4, text),
-    ]
-
-
-def _text(
-    x: float,
-    y: float,
-    text: str,
-    *,
-    ink: str = _INK,
-    anchor: str = "start",
-    weight: str = "normal",
-) -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" fill="{ink}" text-anchor="{anchor}" '
-        f'font-weight="{weight}">{escape(text)}</text>'
-    )
+    if largest <= 0:
+        axes.set_xlim(0, 1)
+    elif largest / least <= _DECADES:
+        axes.set_xlim(min(0.0, *(value.low for value in values)), largest * 1.15)
+    else:
+        axes.set_xscale("log")
+        axes.set_xlim(least / 2, largest * (largest / least) ** 0.15)
+        return ", logarithmic"
+    return ""

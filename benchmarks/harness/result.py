@@ -8,7 +8,7 @@ import platform
 import subprocess
 import sys
 import sysconfig
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,10 +60,16 @@ class Result:
     about: Mapping[str, Any]
 
     def write(self, directory: Path) -> Path:
-        """Write ``{question}.json`` to *directory* and return its path."""
+        """
+        Write ``{question}.json`` to *directory* and return its path.
+
+        When only some of the peers were measured, their names are in the file's.
+        """
         directory.mkdir(parents=True, exist_ok=True)
-        path = directory / f"{self.question}.json"
-        path.write_text(json.dumps({"format": _FORMAT, **asdict(self)}, indent=1))
+        stem = ".".join([self.question, *self.settings.get("peers", ())])
+        path = directory / f"{stem}.json"
+        text = json.dumps({"format": _FORMAT, **asdict(rounded(self))}, indent=1)
+        path.write_text(text + "\n", "utf-8")
         return path
 
     @classmethod
@@ -86,6 +92,20 @@ class Result:
             for row in fields.pop("rows")
         ]
         return cls(rows=rows, **fields)
+
+
+def rounded(result: Result) -> Result:
+    """Return *result* with six digits of each number: more are noise."""
+
+    def short(value: Spread) -> Spread:
+        cut = (float(f"{each:.6g}") for each in (value.median, value.low, value.high))
+        return Spread(*cut, value.rounds)
+
+    rows = [
+        replace(row, measures={name: short(v) for name, v in row.measures.items()})
+        for row in result.rows
+    ]
+    return replace(result, rows=rows)
 
 
 def about(server: str) -> dict[str, Any]:

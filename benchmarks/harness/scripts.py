@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 SECOND_US = 1_000_000
 # A moment for calls that bring their own clock: some time in 2027.
 NOON_US = 1_800_000_000 * SECOND_US
+# How the names of lanes begin, among an account's fields.
+LANE = "l:"
 
 
 @dataclass(frozen=True, slots=True)

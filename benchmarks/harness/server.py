@@ -21,11 +21,14 @@ class BenchServer:
         url: For clients, over TCP.
 
         socket: The path of its Unix socket.
+
+        pid: Its process.
     """
 
     def __init__(self, server: rig.Server) -> None:
         self.url: str = server.tcp_url
         self.socket: str = server.socket
+        self.pid: int = server.process.pid
         self.client: Any = server.client()
 
     def cpu_seconds(self) -> float:
