@@ -114,6 +114,21 @@ def unpacked(parts: Iterable[Arg | Packed]) -> tuple[Arg, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class Telling(Call):
+    """
+    A call of ``lua/heal.lua``.
+
+    Attributes:
+        limits: The names of those that it is about, in the order of its rows.
+
+        remembered: Whether anybody knew what they had.
+    """
+
+    limits: tuple[str, ...] = ()
+    remembered: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
     """
     Who is limited, as the wire sees it.

@@ -139,6 +139,12 @@ class Desk:
         self.seen.pop((scope.key, None), None)
         return self.seen.pop(name, None)
 
+    def is_told(self, scope: Scope, policy: Policy, before: Sight | None) -> bool:
+        """Tell whether the store was told what was known before, or more is known."""
+        if before is None:
+            return not self.is_stranger(scope, policy)
+        return self.seen.get((scope.key, policy.account)) is not before
+
     def healed(
         self,
         scope: Scope,

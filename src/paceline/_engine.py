@@ -22,7 +22,7 @@ from ._errors import ConfigError, MisuseError
 from ._heartbeat import Heartbeat
 from ._key import Key, as_key
 from ._limits import SECOND_US
-from ._options import as_secret, seconds, watch
+from ._options import as_secret, counts_as_used, seconds, watch
 from ._permit import Permit
 from ._reply import Answer
 from ._rules import Cost, Policy, Rules
@@ -61,6 +61,7 @@ class Engine:
         secret: bytes | str | None,
         timeouts: tuple[float, float],
         on_event: EventHandler | None = None,
+        on_amnesia: object = "full",
     ) -> None:
         self.rules: Rules | Scopes = rules
         self.guard_us: int = round(seconds("guard", guard, _LONGEST_GUARD) * SECOND_US)
@@ -73,6 +74,7 @@ class Engine:
         )
         # It tells two lives of a field apart, no secret.
         self._desk = Desk(Almanac(lambda: int(random() * 10_000)))  # noqa: S311
+        self._desk.cautious = counts_as_used(on_amnesia)
         self._watch = watch(on_event)
         self.heartbeat: Heartbeat = Heartbeat(self._renew, connect + call)
         self._known: dict[object, tuple[Scope, Policy]] = {}

@@ -16,6 +16,7 @@ for one without a name; ``model`` is its account: the model or family, or empty.
   + CooledDown     nobody uses the account for a while
   + OutageBegan    the store is not there
   + OutageEnded    it is back
+  + Healed         it had lost what was booked, and was told
 """
 
 from __future__ import annotations
@@ -168,3 +169,20 @@ class OutageEnded(Event):
     """
 
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Healed(Event):
+    """
+    The store had lost what was booked of an account, and knows it again.
+
+    Attributes:
+        restored: Units that were given back to it, by the limit's name. Empty if
+            another process had told of them before.
+
+        remembered: Whether this process remembered them. If not, the limits count as
+            used up, as ``on_amnesia="empty"`` has it.
+    """
+
+    restored: Mapping[str, int]
+    remembered: bool

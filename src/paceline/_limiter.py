@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ._events import EventHandler
     from ._key import Key, KeyTemplate
     from ._limits import Limit
+    from ._options import Amnesia
     from ._permit import Permit
     from ._rules import Cost, Limits
     from ._turns import Priority
@@ -63,6 +64,10 @@ class RateLimiter(FromConfig, Closing):
 
         call_timeout: Seconds for the store to answer.
 
+        on_amnesia: What counts where a store may have lost its data a moment ago and
+            no process remembers an account: "full" takes it for unused, "empty" for
+            used up, until one window is over.
+
         on_event: Is told what happens (paceline.events), on the caller's own thread or
             loop: it must not block.
 
@@ -82,6 +87,7 @@ class RateLimiter(FromConfig, Closing):
         secret: bytes | str | None = None,
         connect_timeout: float = 0.5,
         call_timeout: float = 0.5,
+        on_amnesia: Amnesia = "full",
         on_event: EventHandler | None = None,
     ) -> None:
         if limits is None and not shared:
@@ -100,6 +106,7 @@ class RateLimiter(FromConfig, Closing):
             secret=secret,
             timeouts=(connect_timeout, call_timeout),
             on_event=on_event,
+            on_amnesia=on_amnesia,
         )
 
     def try_acquire(self, key: Key | str, cost: Cost = 1) -> Decision:

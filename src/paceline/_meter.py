@@ -17,6 +17,7 @@ from ._events import (
     Ended,
     Event,
     Failed,
+    Healed,
     OutageBegan,
     OutageEnded,
     Rebooked,
@@ -66,12 +67,14 @@ REFUNDED = Name("refunded", "counter", "", "Units given back.", ("unit",))
 REBOOKED = Name("rebooked", "counter", "", "Turns given back and booked anew.")
 REPLAYED = Name("replayed", "counter", "", "Answers that were lost and fetched again.")
 COOLED = Name("cool_downs", "counter", "", "Cool-downs that this process called.")
+HEALED = Name("healed", "counter", "", "Times that lost data was told again.")
 OUTAGES = Name(
     "store.outages", "counter", "", "Times that the store was found gone.", ("error",)
 )
 DOWN = Name("store.down", "gauge", "", "1 while the store is gone.")
 NAMES = (
-    TIME, QUEUED, CONSUMED, REFUNDED, REBOOKED, REPLAYED, COOLED, OUTAGES, DOWN,
+    TIME, QUEUED, CONSUMED, REFUNDED, REBOOKED, REPLAYED, COOLED, HEALED, OUTAGES,
+    DOWN,
 )  # fmt: skip
 # The store is one, whichever account noticed.
 UNLABELLED = (OUTAGES, DOWN)
@@ -87,6 +90,7 @@ _COUNTED: tuple[tuple[type[Event], Name], ...] = (
     (Rebooked, REBOOKED),
     (Replayed, REPLAYED),
     (CooledDown, COOLED),
+    (Healed, HEALED),
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ._errors import ConfigError
 from ._suggest import shown
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ._events import EventHandler
     from ._watch import Watch
 
+Amnesia: TypeAlias = Literal["full", "empty"]
+AMNESIA = ("full", "empty")
 _MOST_SECONDS = 1e15  # beyond it a clock's seconds have no fractions left
 
 
@@ -72,6 +74,22 @@ def watch(given: EventHandler | None) -> Watch | None:
     from ._watch import Watch  # noqa: PLC0415 -- not everybody's
 
     return Watch(given)
+
+
+def counts_as_used(on_amnesia: object) -> bool:
+    """
+    Return whether an account that nobody remembers counts as used up.
+
+    Raises:
+        ConfigError: If the option is neither "full" nor "empty" (P111).
+    """
+    if on_amnesia not in AMNESIA:
+        raise ConfigError(
+            f"on_amnesia is {shown(on_amnesia)}",
+            code="P111",
+            hint='Give "full", or "empty" to close one window where nobody remembers.',
+        )
+    return on_amnesia == "empty"
 
 
 def as_secret(given: object) -> bytes | None:

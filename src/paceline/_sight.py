@@ -8,10 +8,11 @@ only worked out when the store turns out to have lost it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 from ._calendar import boundaries
-from ._calls import Arg, Call, Clock, Request, Scope
+from ._calls import Arg, Clock, Request, Scope, Telling
 from ._decision import LimitStatus
 from ._limits import SECOND_US, CalendarWindow, Concurrency, Limit, SlidingWindow
 from ._policy import Policy
@@ -204,7 +205,9 @@ def _of_calendar(
     return Ghost(limit, ahead, reset_us - age) if ahead else None
 
 
-def encode_heal(scope: Scope, policy: Policy, lost: list[Lost], clock: Clock) -> Call:
+def encode_heal(
+    scope: Scope, policy: Policy, lost: list[Lost], clock: Clock
+) -> Telling:
     """Encode a call of ``lua/heal.lua``."""
     book = Book([Request(policy, (), 0)], clock.day_us)
     args: list[Arg] = [clock.now, clock.nonce, *book.args.args, len(lost)]
@@ -216,21 +219,30 @@ def encode_heal(scope: Scope, policy: Policy, lost: list[Lost], clock: Clock) ->
             rows += (number, book.limits[where], ghost.units, ghost.rest_us)
             rows += (ghost.ahead, ghost.last_us)
     args += (len(rows) // len(GHOST), *rows)
-    return Call("heal", scope.key, tuple(args))
+    return Telling(
+        "heal",
+        scope.key,
+        tuple(args),
+        limits=told_of(lost),
+        remembered=any(life.seq for life in lost),
+    )
 
 
-def decode_heal(reply: Reply, policy: Policy, lost: list[Lost]) -> dict[str, int]:
+def told_of(lost: list[Lost]) -> tuple[str, ...]:
+    """Name the limits of ghosts, in the order of their rows."""
+    return tuple(ghost.limit.name for life in lost for ghost in life.ghosts)
+
+
+def restored(limits: Sequence[str], reply: Reply) -> dict[str, int]:
     """
     Decode the reply of ``lua/heal.lua``: units given back, by the limit's name.
 
     Raises:
         StoreError: If the reply is none of that script (P209).
     """
-    names = [ghost.limit.name for life in lost for ghost in life.ghosts]
-    skipped = 2 + 4 * (1 + bool(policy.shared))
     try:
-        units = [int(value) for value in reply[skipped:]]
-        found = dict(zip(names, units, strict=True))
+        units = [int(value) for value in reply[len(reply) - len(limits) :]]
+        pairs = zip(limits, units, strict=True)
+        return {name: more for name, more in pairs if more > 0}
     except (TypeError, ValueError) as error:
         raise strange(reply) from error
-    return {name: more for name, more in found.items() if more > 0}

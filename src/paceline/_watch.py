@@ -11,7 +11,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._calls import Call
+from ._calls import Call, Telling
 from ._effects import Ask, Effect, Plan, Sleep, Wait
 from ._errors import RateLimitExceeded, StoreError, StoreUnavailable
 from ._events import (
@@ -21,6 +21,7 @@ from ._events import (
     Event,
     EventHandler,
     Failed,
+    Healed,
     OutageBegan,
     OutageEnded,
     Rebooked,
@@ -30,7 +31,8 @@ from ._events import (
     Waiting,
 )
 from ._limits import Concurrency
-from ._reply import AGAIN, Answer
+from ._reply import AGAIN, DECIDED, Answer
+from ._sight import restored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -206,6 +208,8 @@ class _Follower:
             if self._gave_back:
                 self._watch.tell(Rebooked(*self._who))
             self._asked, self._gave_back = True, False
+        elif isinstance(effect, Telling):
+            self._gave_back = False  # of a store that knew nothing: no turn was lost
         elif isinstance(effect, Call) and effect.script == "settle":
             # Before it asks, a plan may give back what an older call had charged.
             self._gave_back = self._asked
@@ -219,6 +223,9 @@ class _Follower:
             self._watch.answered(self._scope, self._policy)
             if _replayed(value):
                 self._watch.tell(Replayed(*self._who))
+            if isinstance(effect, Telling) and value[:1] == [DECIDED]:
+                told = restored(effect.limits, value)
+                self._watch.tell(Healed(*self._who, told, effect.remembered))
 
 
 def _replayed(value: Any) -> bool:

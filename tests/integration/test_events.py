@@ -92,7 +92,8 @@ def test_an_outage_is_told(clean_server):
         clean_server.start()
         limiter.acquire("a")
     assert kinds(seen) == [
-        "Admitted", "OutageBegan", "Failed", "Failed", "OutageEnded", "Admitted",
+        "Admitted", "OutageBegan", "Failed", "Failed", "OutageEnded", "Healed",
+        "Admitted",
     ]  # fmt: skip
     assert {seen[1].code, seen[2].code, seen[3].code} == {"P201"}
 

@@ -116,7 +116,7 @@ def figures(admitted, told, kind):
 
 @pytest.mark.parametrize("kind", list(LIMITS))
 @pytest.mark.parametrize(
-    "seconds", [4.0, pytest.param(30.0, marks=pytest.mark.soak)], ids=["short", "long"]
+    "seconds", [3.0, pytest.param(30.0, marks=pytest.mark.soak)], ids=["short", "long"]
 )
 def test_a_store_that_is_flushed_every_second_stays_within_its_bound(
     clean_server, kind, seconds

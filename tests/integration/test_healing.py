@@ -4,7 +4,15 @@ import asyncio
 
 import pytest
 
-from paceline import CalendarWindow, Key, RateLimiter, SlidingWindow, TokenBucket
+from paceline import (
+    CalendarWindow,
+    ConfigError,
+    Key,
+    RateLimiter,
+    SlidingWindow,
+    TokenBucket,
+    events,
+)
 
 LIMITS = {
     "window": SlidingWindow(10, 600.0),
@@ -166,3 +174,69 @@ def test_a_hundred_tasks_tell_it_once(clean_server):
             return sum(map(bool, answers)), left
 
     assert asyncio.run(run()) == (200, 0)
+
+
+def test_where_nobody_remembers_a_new_server_may_count_as_used_up(clean_server):
+    """
+    on_amnesia="empty" closes one window from the server's birth on, and no more.
+    """
+    limit = SlidingWindow(10, 1.0)
+    told = []
+    with RateLimiter(
+        clean_server.url, limits=limit, on_amnesia="empty", on_event=told.append
+    ) as limiter:
+        denied = limiter.try_acquire("a")
+        assert not denied
+        assert 0 < denied.retry_after <= 1.0
+        limiter.acquire("a", timeout=5)
+        # The server is old enough now: nothing of this key can have been lost.
+        assert limiter.try_acquire("b")
+        healed = [each for each in told if isinstance(each, events.Healed)]
+        assert [(each.restored, each.remembered) for each in healed] == [
+            ({"requests/s": 10}, False)
+        ]
+    clean_server.client().delete("paceline:1:birth")
+
+
+def test_where_somebody_remembers_nothing_is_closed(clean_server):
+    """
+    A stranger to the account, and one who knows it, after a flush.
+    """
+    limit = SlidingWindow(10, 600.0)
+    how = {"limits": limit, "on_amnesia": "empty"}
+    with RateLimiter(clean_server.url, limits=limit) as old:
+        for _ in range(4):
+            old.try_acquire("a")
+        clean_server.client().flushall()
+        assert old.try_acquire("a")
+        with RateLimiter(clean_server.url, **how) as stranger:
+            assert granted(stranger) == 5
+    clean_server.client().delete("paceline:1:birth")
+
+
+def test_what_counts_without_memory_is_full_or_empty():
+    """
+    Anything else is refused.
+    """
+    with pytest.raises(ConfigError, match='on_amnesia is "half"') as refused:
+        RateLimiter("memory://", limits="1/s", on_amnesia="half")
+    assert refused.value.code == "P111"
+
+
+def test_an_event_tells_what_was_given_back(clean_server, caplog):
+    """
+    By the limit's name, and one line in the log for all accounts.
+    """
+    told = []
+    with RateLimiter(clean_server.url, limits="10/h", on_event=told.append) as limiter:
+        for name in "ab":
+            for _ in range(3):
+                limiter.try_acquire(name)
+        clean_server.client().flushall()
+        for name in "ab":
+            limiter.try_acquire(name)
+    healed = [each for each in told if isinstance(each, events.Healed)]
+    assert healed == [
+        events.Healed(name, "", {"requests/h": 3}, remembered=True) for name in "ab"
+    ]
+    assert caplog.text.count("the store lost what was booked") == 1

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from .._errors import ConfigError
 from .._key import Key
-from .._options import seconds
+from .._options import AMNESIA, seconds
 from .._suggest import shown
 from ..stores._open import check_address
 from .checks import (
@@ -30,8 +30,9 @@ _SECONDS = {
     "connect_timeout": (3600.0, False),
     "call_timeout": (3600.0, False),
 }
+_WORDS = {"on_amnesia": AMNESIA}
 _VARIABLES = ("store_env", "secret_env")
-OPTIONS = ("store", *_VARIABLES, *_SECONDS, *NAMES, "scopes")
+OPTIONS = ("store", *_VARIABLES, *_SECONDS, *_WORDS, *NAMES, "scopes")
 _SCOPE_OPTIONS = ("key_env", *NAMES)
 
 
@@ -105,8 +106,18 @@ def _has_password(url: str) -> bool:
         return "@" in url  # nobody can say: so it may
 
 
-def _options(sheet: Sheet, given: Mapping[str, object]) -> dict[str, float]:
-    options = {}
+def _options(sheet: Sheet, given: Mapping[str, object]) -> dict[str, float | str]:
+    options: dict[str, float | str] = {}
+    for name, words in _WORDS.items():
+        value = given.get(name, words[0])
+        if value in words:
+            if name in given:
+                options[name] = str(value)
+            continue
+        known = " or ".join(f'"{word}"' for word in words)
+        what = shown(value) if isinstance(value, str) else kind(value)
+        error = wrong(f"{name} is {what}", code="P111", hint=f"Write {known}.")
+        sheet.add((name,), error)
     for name, (most, zero) in _SECONDS.items():
         if name not in given:
             continue

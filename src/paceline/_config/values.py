@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .._errors import ConfigError
 from .._limits import Limit
@@ -59,7 +59,7 @@ class Config:
 
         secret_env: The variable that holds the secret of the hashes.
 
-        options: Options of a limiter, by name: seconds.
+        options: Options of a limiter, by name: seconds, or a word.
 
         section: The limits of keys that are in no scope. None if there are none.
 
@@ -70,7 +70,7 @@ class Config:
     store: str | None = None
     store_env: str | None = None
     secret_env: str | None = None
-    options: Mapping[str, float] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
     section: Section | None = None
     scopes: Mapping[str, Scope] = field(default_factory=dict)
 

@@ -76,7 +76,7 @@ def _lines(config: Config) -> Iterator[str]:
     if config.secret_env:
         yield f"secret: ${config.secret_env}"
     for name, value in config.options.items():
-        yield f"{name}: {value:g} s"
+        yield f"{name}: {value if isinstance(value, str) else f'{value:g} s'}"
     for name, scope in config.scopes.items():
         key = f"the API key in ${scope.key_env}" if scope.key_env else "a name"
         yield f"\nscope {shown(name)}, {key}"

@@ -19,6 +19,7 @@ from ._clock import Clock
 if TYPE_CHECKING:
     from .._events import EventHandler
     from .._limits import Limit
+    from .._options import Amnesia
     from .._rules import Limits, Rules
     from .._scopes import Scopes
 
@@ -40,7 +41,8 @@ class ClockedLimiter(RateLimiter):
 
         limits, families, shared, guard, secret, on_event: As of RateLimiter.
 
-        connect_timeout, call_timeout: Taken, as a file may have them, and not needed.
+        connect_timeout, call_timeout, on_amnesia: Taken, as a file may have them, and
+            not needed.
 
         clock: The clock. Default: one of its own.
 
@@ -59,6 +61,7 @@ class ClockedLimiter(RateLimiter):
         secret: bytes | str | None = None,
         connect_timeout: float = 0.5,
         call_timeout: float = 0.5,
+        on_amnesia: Amnesia = "full",
         on_event: EventHandler | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -73,6 +76,7 @@ class ClockedLimiter(RateLimiter):
             secret=secret,
             connect_timeout=connect_timeout,
             call_timeout=call_timeout,
+            on_amnesia=on_amnesia,
         )
         self.clock: Clock = clock or Clock()
         rules = self._engine.rules

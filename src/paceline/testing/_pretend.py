@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .._events import EventHandler
     from .._heartbeat import Holds
     from .._limits import Limit
+    from .._options import Amnesia
     from .._rules import Cost, Limits
     from .._turns import Wish
     from .._under_way import UnderWay
@@ -45,6 +46,7 @@ class _Pretender(RateLimiter):
         secret: bytes | str | None = None,  # noqa: ARG002
         connect_timeout: float = 0.5,  # noqa: ARG002
         call_timeout: float = 0.5,  # noqa: ARG002
+        on_amnesia: Amnesia = "full",  # noqa: ARG002
         on_event: EventHandler | None = None,  # noqa: ARG002
     ) -> None:
         rules: Rules | Scopes | None = None
@@ -127,6 +129,7 @@ class RefusingLimiter(_Pretender):
         secret: bytes | str | None = None,
         connect_timeout: float = 0.5,
         call_timeout: float = 0.5,
+        on_amnesia: Amnesia = "full",
         on_event: EventHandler | None = None,
         retry_after: float = 60.0,
     ) -> None:
@@ -140,6 +143,7 @@ class RefusingLimiter(_Pretender):
             secret=secret,
             connect_timeout=connect_timeout,
             call_timeout=call_timeout,
+            on_amnesia=on_amnesia,
             on_event=on_event,
         )
 
