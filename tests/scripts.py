@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from paceline import _reply, _wire
+from paceline import _reply, _sight, _wire
 from paceline._rules import Rules
 from paceline._script import load
 
@@ -74,6 +74,25 @@ class Account:
         duration = round(seconds * SECOND)
         call = _wire.encode_cool_down(self.scope, self.policy, duration, self.clock())
         return self.run(call)
+
+    def heal(self, epoch, seq, units, rest, cool=0.0, **more):
+        """Tell what a lost life held; seconds. Return what was new."""
+        limit = self.policy.limits[0]
+        ghosts = ()
+        if units or more:
+            more = {
+                k: round(v * (SECOND if k == "last_us" else 1)) for k, v in more.items()
+            }
+            ghosts = (_sight.Ghost(limit, units, round(rest * SECOND), **more),)
+        field = _wire.own_field(self.policy)
+        lost = _sight.Lost(field, (epoch * 20)[:20], seq, round(cool * SECOND), ghosts)
+        call = _sight.encode_heal(self.scope, self.policy, [lost], self.clock())
+        return sum(_sight.restored(call.limits, self.run(call)).values())
+
+    def reset(self, known=()):
+        return self.run(
+            _wire.encode_reset(self.scope, self.policy, self.clock(), known)
+        )
 
     def state(self):
         return self.client.hgetall(self.key)
