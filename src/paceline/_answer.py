@@ -86,6 +86,14 @@ class Answer:
         sent = self._sent
         return sent.others_of(self._request) if sent.others else ()
 
+    def follows(self, other: Answer) -> bool:
+        """Tell whether both came by one reply, and this one was decided later."""
+        return self._sent.fields is other._sent.fields and self._number > other._number
+
+    def is_of(self, policy: Policy) -> bool:
+        """Tell whether it was asked for by these limits."""
+        return self._request.policy is policy
+
     def alone(self) -> Answer:
         """Return the same answer without its neighbours, to be kept."""
         sent, size = self._sent, 3 + 2 * len(self._request.charges)

@@ -122,6 +122,9 @@ class Desk:
         policy = sight[2]
         if len(self.seen) > _MOST_HEARD:
             self.seen.clear()
+        old = self.seen.get((scope.key, policy.account))
+        if old is not None and old[0].follows(sight[0]):
+            return  # of those who share a call the last one tells how things stand
         self.seen[scope.key, policy.account] = sight
         if policy.shared:
             self.seen[scope.key, None] = sight

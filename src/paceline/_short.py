@@ -82,6 +82,9 @@ async def ask_async(
                 await _aio.run(plan, store)
             return None
         # All who share a call hear the same of the account.
-        desk.hear(scope, monotonic(), policy, answer)
+        now = monotonic()
+        desk.hear(scope, now, policy, answer)
+        last = next(each for each in reversed(batch.answers) if each.is_of(policy))
+        desk.keep(scope, (last.alone(), now, policy))
         batch.note = policy
     return None if answer.never else answer

@@ -41,9 +41,12 @@ class Batch(Protocol):
     Callers who share a call.
 
     Attributes:
+        answers: What each was told, in their order.
+
         note: For whoever deals with the answers.
     """
 
+    answers: list[Answer]
     note: Any
 
     def tell(self, error: BaseException, future: Any) -> Awaitable[None]:
