@@ -8,6 +8,7 @@ nodes get their configuration epochs and slots before they meet.
 from __future__ import annotations
 
 import contextlib
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -69,6 +70,10 @@ class Node:
             socket_timeout=1.0,
             retry=Retry(NoBackoff(), 0),
         )
+
+    def listens(self):
+        with socket.create_connection(("127.0.0.1", self.port)):
+            return True
 
     def ask(self, *command):
         with self.client() as client:

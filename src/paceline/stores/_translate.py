@@ -133,7 +133,17 @@ def _no_cluster(_: BaseException, where: str) -> StoreError:
     )
 
 
+def _nonsense(_: BaseException, where: str) -> StoreError:
+    return StoreError(
+        f"what {where} answers is not the language of Redis",
+        code="P209",
+        hint="Is it another kind of server, or a proxy's page of errors?",
+    )
+
+
 _SIGNS = (
+    # Who has not logged in may not send commands as long as ours.
+    (("NOAUTH", "WRONGPASS", "unauthenticated"), _authentication),
     (("MOVED ", "ASK "), _cluster),
     (("cluster support disabled",), _no_cluster),
     (("-READONLY",), _replica),
@@ -145,6 +155,7 @@ _SIGNS = (
 _RULES = (
     (client.AuthenticationError, _authentication),
     (client.NoPermissionError, _permission),
+    (client.InvalidResponse, _nonsense),
     (client.OutOfMemoryError, _memory),
     (client.ReadOnlyError, _replica),
     ((client.MovedError, client.AskError), _cluster),
