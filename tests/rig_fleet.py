@@ -266,20 +266,19 @@ class Watched:
             node.start()
         for node in self.sentinels:
             node.wait()
-            with node.client() as client:
-                until(lambda client=client: self._sees(client))
+            until(lambda node=node: self._sees(node))
         return self
 
-    def _sees(self, client):
-        told = client.sentinel_master(self.name)
-        return told["num-other-sentinels"] == 2 and told["num-slaves"] == 1
+    def _sees(self, node):
+        told = node.ask("SENTINEL", "MASTER", self.name)
+        pairs = dict(zip(told[::2], told[1::2], strict=True))
+        return (pairs["num-other-sentinels"], pairs["num-slaves"]) == ("2", "1")
 
     @property
     def leader(self):
         """The node that the Sentinels take for the primary."""
-        with self.sentinels[0].client() as client:
-            port = client.sentinel_get_master_addr_by_name(self.name)[1]
-        return next(n for n in (self.primary, self.replica) if n.port == port)
+        told = self.sentinels[0].ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.name)
+        return next(n for n in (self.primary, self.replica) if n.port == int(told[1]))
 
     def kill(self):
         for node in (*self.sentinels, self.primary, self.replica):
