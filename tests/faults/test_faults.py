@@ -22,6 +22,9 @@ TIMEOUT = 0.15
 # 0.25 s are promised, the rest is for a busy machine's scheduler.
 MARGIN = 0.25 + 0.5
 
+# What is tried again until the time is up may end with that: the time is up.
+LATE = {"P201": {"P208"}, "P207": {"P201", "P208"}}
+
 SERVERS = [
     pytest.param(binary, id=name, marks=[pytest.mark.soak] if number else [])
     for number, (name, binary) in enumerate(rig.servers())
@@ -56,7 +59,7 @@ def judge(user, expected, timeout=TIMEOUT):
     if expected == "ok":
         assert not isinstance(result, Exception), result
     else:
-        assert got == expected, result
+        assert got in {expected, *LATE.get(expected, ())}, result
         assert took < timeout + MARGIN
         unavailable = expected in {"P201", "P206", "P207", "P208"}
         assert isinstance(result, StoreUnavailable) == unavailable
@@ -87,6 +90,8 @@ def test_what_a_network_does(proxy, admin, caller, mode):
         proxy.mode, proxy.delay = mode, 2.0 if mode == "latency" else 0.1
         judge(user, NETWORK[mode])
         proxy.mode = "pass"
+        if mode in {"drop_replies", "half_reply"}:
+            proxy.cut()  # no network takes bytes out of the middle of a connection
         user.acquire("a", timeout=5)
 
 

@@ -60,6 +60,15 @@ class Breaker:
             self.answered()  # with a refusal, but it is there
         return finding
 
+    def judge(self, error: BaseException, where: str, *, local: bool) -> StoreError:
+        """
+        Return the error for a failure; remember it, unless it is a *local* one.
+
+        That somebody had no time for an answer tells nothing of the store, and one node
+        of a cluster nothing of the others.
+        """
+        return translate(error, where) if local else self.note(error, where)
+
     def _failed(self, finding: StoreUnavailable) -> None:
         with self._lock:
             now = self._clock()

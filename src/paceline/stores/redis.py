@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import NoScriptError
 
-from .._errors import StoreError, StoreUnavailable
+from .._errors import StoreUnavailable
 from .._script import load
 from ._breaker import Breaker
 from ._combining import SyncCounter
@@ -28,7 +28,7 @@ from ._pipes import AsyncClient, AsyncPipes, async_pipes, sync_pipes
 from ._posts import Posts, see_finished
 from ._sending import Sending
 from ._sources import ClientSource, Source, UrlSource
-from ._translate import FAILURES, translate
+from ._translate import FAILURES
 
 if TYPE_CHECKING:
     from .._calls import Call
@@ -163,7 +163,9 @@ class SyncRedis:
                         sending.may_heal(error) and self._source.heal()
                     )
                     if not again:
-                        raise self._finding(error, call.key, sending) from error
+                        local = sending.hurried or self._pipes.partly(call.key)
+                        finding = self._breaker.judge(error, self.where, local=local)
+                        raise sending.give_up(finding) from error
                     time.sleep(sending.pause)
                 except BaseException as error:
                     sending.interrupted(error)
@@ -174,13 +176,6 @@ class SyncRedis:
                     return reply
         finally:
             self._places.give(place)
-
-    def _finding(self, error: Exception, key: str, sending: Sending) -> StoreError:
-        # That somebody had no time for an answer tells nothing of the store, and one
-        # node of a cluster nothing of the others.
-        one = sending.hurried or self._pipes.partly(key)
-        note = translate if one else self._breaker.note
-        return sending.give_up(note(error, self.where))
 
     def _send(self, call: Call, sending: Sending) -> Any:
         script, args = load(call.script), call.on(sending.lane)
@@ -253,7 +248,10 @@ class AsyncRedis:
                     and await asyncio.to_thread(self._source.heal)
                 )
                 if not again:
-                    raise self._finding(error, call.key, sending) from error
+                    pipes = self._pipes
+                    local = sending.hurried or bool(pipes and pipes.partly(call.key))
+                    finding = self._breaker.judge(error, self.where, local=local)
+                    raise sending.give_up(finding) from error
                 failure = None
                 await asyncio.sleep(sending.pause)
             except BaseException as error:
@@ -263,13 +261,6 @@ class AsyncRedis:
                 sending.answered()
                 self._breaker.answered()
                 return reply
-
-    def _finding(self, error: Exception, key: str, sending: Sending) -> StoreError:
-        # That somebody had no time for an answer tells nothing of the store, and one
-        # node of a cluster nothing of the others.
-        one = sending.hurried or (self._pipes is not None and self._pipes.partly(key))
-        note = translate if one else self._breaker.note
-        return sending.give_up(note(error, self.where))
 
     async def _send(
         self, call: Call, sending: Sending, failure: BaseException | None
