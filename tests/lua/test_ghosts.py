@@ -180,3 +180,12 @@ def test_ghosts_follow_a_clock_that_steps_back(clean_server):
     assert one.peek()[0].reset_after == 9.0
     assert one.heal("a", 8, 6, 9.0) == 1
     assert left(one) == 4
+
+
+def test_an_answer_tells_what_is_booked_ahead(clean_server):
+    """
+    Ten acted and are gone in ten seconds; three are to come.
+    """
+    one = account(clean_server, LIMITS["window"])
+    assert one.acquire(10).halves == ()
+    assert one.acquire(3, 20.0).halves == ((one.policy.limits[0], 3, 10, 10 * SECOND),)

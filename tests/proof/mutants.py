@@ -57,8 +57,9 @@ class Mutant:
 
 def everyone() -> tuple[Mutant, ...]:
     """Return every mutant, of limits first."""
+    from proof.mutants_ghosts import GHOSTS
     from proof.mutants_limits import LIMITS
     from proof.mutants_scope import SCOPE
     from proof.mutants_state import STATE
 
-    return LIMITS + SCOPE + STATE
+    return LIMITS + SCOPE + STATE + GHOSTS
