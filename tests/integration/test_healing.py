@@ -159,8 +159,9 @@ def test_a_hundred_tasks_tell_it_once(clean_server):
     """
 
     async def run():
+        limits = SlidingWindow(500, 600.0)
         async with RateLimiter(
-            clean_server.url, limits=SlidingWindow(500, 600.0)
+            clean_server.url, limits=limits, call_timeout=5
         ) as limiter:
             for _ in range(3):
                 await asyncio.gather(
