@@ -27,7 +27,7 @@ def ask(run: Run) -> list[Row]:
     """Compare paceline with what it does not import."""
     return run.rounds(
         {f"import {module}": _import(module) for module in MODULES},
-        repeats=run.pick(12, 2),
+        repeats=run.pick(8, 2),
     )
 
 

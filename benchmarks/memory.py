@@ -47,7 +47,7 @@ LIMITS: dict[str, tuple[Limit, ...]] = {
 
 def ask(run: Run) -> list[Row]:
     """Count fresh accounts and worn ones."""
-    keys = run.pick(2_000, 100)
+    keys = run.pick(400, 100)
     rows = []
     for name, limits in LIMITS.items():
         run.tick(name)

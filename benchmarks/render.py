@@ -41,9 +41,13 @@ _BLOCK = re.compile(
 _CAPACITY = (
     ("sync", "paceline, a bucket", "a bucket, a call at a time"),
     ("sync", "paceline, three windows", "three windows, a call at a time"),
-    ("scripts", "paceline, bucket, alone", "a bucket, pipelined"),
+    ("scripts", "paceline, bucket, alone, on a lane", "a bucket, pipelined"),
     ("scripts", "paceline, bucket, a 100th of 100", "a bucket, a 100th of a batch"),
-    ("scripts", "paceline, RPM + TPM windows, alone", "RPM + TPM windows, pipelined"),
+    (
+        "scripts",
+        "paceline, RPM + TPM windows, alone, on a lane",
+        "RPM + TPM windows, pipelined",
+    ),
     (
         "scripts",
         "paceline, RPM + TPM windows, a 50th of 50",
@@ -51,7 +55,7 @@ _CAPACITY = (
     ),
     (
         "scripts",
-        "paceline, RPM + TPM + RPD windows, alone",
+        "paceline, RPM + TPM + RPD windows, alone, on a lane",
         "RPM + TPM + RPD windows, pipelined",
     ),
     (

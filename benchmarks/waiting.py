@@ -76,7 +76,7 @@ def measure(
     """Let *work* wait in so many processes and tell what the server and callers saw."""
     run.server.clear()
     # Half a window more: the last burst has passed when it ends.
-    seconds = run.pick(6.5, 2.5)
+    seconds = run.pick(5.5, 2.5)
     shares = [
         CALLERS // processes + (number < CALLERS % processes)
         for number in range(processes)

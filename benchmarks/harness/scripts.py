@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from paceline import _wire
+from paceline._calls import Place
 from paceline._rules import Rules
 from paceline._script import load
 
@@ -54,6 +55,12 @@ class Scripted:
         requests = [_wire.Request(policy, policy.charges(cost), 0) for cost in costs]
         call = _wire.encode_acquire(_wire.Scope(self.key, ""), requests, clock)
         return ("EVALSHA", load(call.script).sha, 1, call.key, *call.argv(None))
+
+
+def on_lane(words: tuple[Any, ...], lane: str, number: int) -> tuple[Any, ...]:
+    """Return what :meth:`Scripted.acquire` returned, sent on a lane: never twice."""
+    place = Place(lane, number, oldest=number)
+    return (*words[:4], *place, *words[4 + len(place) :])
 
 
 def prepare(client: Any) -> None:

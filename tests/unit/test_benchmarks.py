@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks.__main__ import QUESTIONS, _for_newer, _options
+from benchmarks.__main__ import QUESTIONS, _for_newer, _options, main
 from benchmarks.compare import side_by_side
 from benchmarks.harness import Row, Run, interleave, single, spread
 from benchmarks.harness.crew import together
@@ -130,6 +130,24 @@ def test_two_sides_are_compared_by_what_both_have():
     assert row.name == "sync: row: ratio"
     assert row.measures["after/before"] == spread([3.0, 3.0])
     assert side_by_side(before, after, only={("sync", "per_second")}) == []
+
+
+def test_two_finished_runs_are_laid_side_by_side(tmp_path, capsys):
+    """
+    Each a directory of results; only the headlines, unless all is asked for.
+    """
+    for side, value in (("before", 2.0), ("after", 3.0)):
+        rows = [single("a", {"ratio": value, "client_us": 10.0 / value})]
+        Result("sync", "Q?", rows, {}, {}).write(tmp_path / side)
+    words = ["compare", str(tmp_path / "before"), str(tmp_path / "after")]
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[2].split() == ["sync:", "a:", "ratio", "2", "3", "1.5"]
+    assert "client_us" not in out
+    assert main([*words, "--all"]) == 0
+    assert "sync: a: client_us" in capsys.readouterr().out
+    (tmp_path / "none").mkdir()
+    assert main([*words[:2], str(tmp_path / "none")]) == 1
 
 
 def test_only_calls_that_lie_within_a_window_prove_anything():
