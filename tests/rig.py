@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import importlib.util
 import multiprocessing
+import os
 import platform
 import shutil
 import signal
@@ -60,11 +61,22 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def fake_time():
+    """Return the libfaketime.so.1 of the libfaketime wheel, or None."""
+    spec = importlib.util.find_spec("libfaketime")
+    for root in (spec and spec.submodule_search_locations) or ():
+        for found in Path(root).rglob("libfaketime.so.1"):
+            if sys.platform == "linux" and platform.machine() == "x86_64":
+                return str(found)
+    return None
+
+
 class Server:
     """One server of this run's own."""
 
-    def __init__(self, binary, directory):
+    def __init__(self, binary, directory, environment=None):
         self.binary, self.directory = binary, str(directory)
+        self.environment = environment
         self.socket = f"{directory}/s"
         self.port = free_port()
         self.url = f"unix://{self.socket}"
@@ -80,6 +92,7 @@ class Server:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env={**os.environ, **(self.environment or {})},
             preexec_fn=_die_with_parent,  # noqa: PLW1509 -- from the main thread only
         )
         client = self.client()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
@@ -154,9 +155,10 @@ class Link(asyncio.Protocol):
         self._over = True
         # Private parts, at the end of a life: no public way leads to a socket of a
         # closed loop.
-        transport._sock.close()  # noqa: SLF001
-        transport._sock = None  # noqa: SLF001
-        transport._closing = True  # noqa: SLF001
+        with suppress(AttributeError):  # uvloop has closed it with its loop
+            transport._sock.close()  # noqa: SLF001
+            transport._sock = None  # noqa: SLF001
+            transport._closing = True  # noqa: SLF001
         self.connection._reader = self.connection._writer = None  # noqa: SLF001
 
     def _ring(self, moment: float, now: float) -> None:
