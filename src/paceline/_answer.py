@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ._decision import Decision, LimitStatus, decided
+from ._errors import StoreError
 from ._limits import SECOND_US, CalendarWindow, Concurrency, Limit
 from ._wire import SHARED, Book, Booking, Post, grace_us, lease_slot, own_field, place
 
@@ -171,7 +172,14 @@ class Answer:
         if why <= 0:
             return None
         policy = self._request.policy
-        return policy.limits[self._sent.numbers(policy).index(why)]
+        numbers = list(self._sent.numbers(policy))
+        if why not in numbers:
+            raise StoreError(
+                "the store's reply names a limit that nobody asked for",
+                code="P209",
+                hint="Is another program using the prefix paceline:1: on this server?",
+            )
+        return policy.limits[numbers.index(why)]
 
     @property
     def booking(self) -> Booking | None:

@@ -13,6 +13,8 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from weakref import ref
 
+from .._errors import StoreUnavailable
+
 
 class Gate:
     """Lets one waiter through each time it is opened; opened twice is once."""
@@ -43,7 +45,8 @@ class Place:
 class Places:
     """So many at a time; the place of one who was interrupted is found again."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, where: str) -> None:
+        self._where = where
         self._lock = threading.Lock()
         self._free: SimpleQueue[Place] = SimpleQueue()
         self._all: list[ref[Place]] = []
@@ -55,8 +58,13 @@ class Places:
         self._free.put(place)
         return ref(place)
 
-    def take(self, seconds: float) -> Place | None:
-        """Return a place, to be given back; None if there is none for so long."""
+    def take(self, seconds: float) -> Place:
+        """
+        Return a place, to be given back.
+
+        Raises:
+            StoreUnavailable: If there is none for so long (P208).
+        """
         with suppress(Empty):
             return self._free.get_nowait()
         with self._lock:
@@ -64,7 +72,11 @@ class Places:
             self._all = [each if each() else self._make() for each in self._all]
         with suppress(Empty):
             return self._free.get(timeout=min(seconds, threading.TIMEOUT_MAX))
-        return None
+        raise StoreUnavailable(
+            f"all {len(self._all)} connections to {self._where} are busy",
+            code="P208",
+            hint="Is the server overloaded or far away?",
+        )
 
     def give(self, place: Place) -> None:
         """Let somebody else have it."""

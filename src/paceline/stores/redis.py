@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import NoScriptError
 
-from .._errors import StoreUnavailable
 from .._script import load
 from ._breaker import Breaker
 from ._combining import SyncCounter
@@ -125,7 +124,7 @@ class SyncRedis:
         self._source = source
         self._breaker = breaker
         self._queues = [threading.Lock() for _ in range(_QUEUES)]
-        self._places = Places(CONNECTIONS)
+        self._places = Places(CONNECTIONS, source.where)
         self.lanes: Lanes = Lanes()
         self.lines: Lines = Lines(SyncPlace)
         self.counter: SyncCounter = SyncCounter(self.call)
@@ -144,12 +143,6 @@ class SyncRedis:
         window = self._source.window
         until = window.end(call, asked)
         place = self._places.take(max(0.0, until - time.monotonic()))
-        if place is None:
-            raise StoreUnavailable(
-                f"all {CONNECTIONS} connections to {self.where} are busy",
-                code="P208",
-                hint="Is the server overloaded or far away?",
-            )
         try:
             self._breaker.check(asked)
             sending = Sending(call, asked, window, self.lanes)
