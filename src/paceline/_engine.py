@@ -1,20 +1,18 @@
 """
 What a limiter owns, and the one place where plans meet a store.
 
-Shared by the facade, reservations and decorators; it also knows when a verb is called
-in the wrong world.
+Shared by the facade, reservations and decorators.
 """
 
 from __future__ import annotations
 
-import os
-import sys
-import warnings
 from random import random
+from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
-from . import _plans, _short, _sync, _turns
+from . import _plans, _short, _sync
 from ._almanac import Almanac
+from ._attendant import Attendant
 from ._calls import Scope, request_now
 from ._desk import Desk
 from ._effects import Plan
@@ -22,16 +20,22 @@ from ._errors import ConfigError, MisuseError
 from ._heartbeat import Heartbeat
 from ._key import Key, as_key
 from ._limits import SECOND_US
-from ._options import as_secret, counts_as_used, seconds, watch
+from ._options import as_policy, as_secret, counts_as_used, seconds, watch
+from ._outage import Outage
 from ._permit import Permit
 from ._reply import Answer
 from ._rules import Cost, Policy, Rules
 from ._scopes import Scopes
-from ._turns import Wish
+from ._survival import Survival
+from ._ward import Warden
+from ._wish import Granted, Wish
+from ._worlds import Worlds
 from .stores._open import open_store
 
 if TYPE_CHECKING:
-    from ._decision import Decision
+    from ._amends import Whose
+    from ._calls import Request
+    from ._decision import Decision, LimitStatus
     from ._events import EventHandler
     from ._heartbeat import Holds
     from .stores import Store
@@ -42,7 +46,7 @@ _LONGEST_GUARD = 60.0
 _MOST_KNOWN = 4_096
 
 
-class Engine:
+class Engine(Worlds, Warden):
     """
     Rules, a store and what was last heard of it.
 
@@ -62,6 +66,7 @@ class Engine:
         timeouts: tuple[float, float],
         on_event: EventHandler | None = None,
         on_amnesia: object = "full",
+        on_outage: object = "local",
     ) -> None:
         self.rules: Rules | Scopes = rules
         self.guard_us: int = round(seconds("guard", guard, _LONGEST_GUARD) * SECOND_US)
@@ -78,7 +83,14 @@ class Engine:
         self._watch = watch(on_event)
         self.heartbeat: Heartbeat = Heartbeat(self._renew, connect + call)
         self._known: dict[object, tuple[Scope, Policy]] = {}
-        self._warned = False
+        self._attendant = Attendant(self)
+        self._survival = Survival(
+            as_policy(on_outage),
+            self._desk,
+            lambda: self._store.breaker,
+            self._attendant.attend,
+            Outage(self.held, self.last_seen),
+        )
         self._closed = False
 
     def lookup(self, key: Key | str) -> tuple[Scope, Policy]:
@@ -124,9 +136,9 @@ class Engine:
 
     def _acquire(
         self, scope: Scope, policy: Policy, cost: Cost, wish: Wish
-    ) -> Plan[_turns.Granted]:
+    ) -> Plan[Granted]:
         charges = policy.charges(cost)
-        plan = _turns.acquire(self._desk, scope, policy, charges, wish)
+        plan = self._survival.acquire(scope, policy, charges, wish)
         if self._watch is None:
             return plan
         return self._watch.acquire(plan, scope, policy, charges)
@@ -138,12 +150,21 @@ class Engine:
             refuse_places(policy)
             request = request_now(policy, policy.charges(cost))
             store = self._open().sync()
-            found = _short.ask(self._desk, store, scope, request)
+            found = None
+            if self._survival.brief(scope, policy):
+                found = _short.ask(self._desk, store, scope, request)
             if isinstance(found, Answer):
-                return found.decision
+                return self._decided(scope, request, found)
             if found is not None:
                 return _sync.run(self.try_acquire(key, cost), store, found)
         return self.run(self.try_acquire(key, cost))
+
+    def _decided(self, scope: Scope, request: Request, answer: Answer) -> Decision:
+        decision = answer.decision
+        if decision.allowed:
+            charges = request.charges
+            self._survival.admitted(scope, request.policy, charges, monotonic())
+        return decision
 
     async def decide_async(self, key: Key | str, cost: Cost) -> Decision:
         """Do as :meth:`decide` does, on the running event loop."""
@@ -152,9 +173,11 @@ class Engine:
             refuse_places(policy)
             request = request_now(policy, policy.charges(cost))
             store = self._open().aio()
-            found = await _short.ask_async(self._desk, store, scope, request)
+            found = None
+            if self._survival.brief(scope, policy):
+                found = await _short.ask_async(self._desk, store, scope, request)
             if isinstance(found, Answer):
-                return found.decision
+                return self._decided(scope, request, found)
             if found is not None:
                 from . import _aio  # noqa: PLC0415 -- as above
 
@@ -172,10 +195,25 @@ class Engine:
         scope, policy = self.lookup(key)
         refuse_places(policy)
         charges = policy.charges(cost)
-        plan = _plans.try_acquire(self._desk, scope, policy, charges)
+        plan = self._survival.try_acquire(scope, policy, charges)
         if self._watch is None:
             return plan
         return self._watch.decision(plan, scope, policy, charges)
+
+    def peek(self, key: Key | str) -> Plan[tuple[LimitStatus, ...]]:
+        """Plan a look at how the limits stand."""
+        scope, policy = self.lookup(key)
+        return self._seen(_plans.peek(self._desk, scope, policy), scope, policy)
+
+    def reset(self, key: Key | str) -> Plan[None]:
+        """Plan to forget what was used."""
+        scope, policy = self.lookup(key)
+        return self._seen(_plans.reset(self._desk, scope, policy), scope, policy)
+
+    def _seen(self, plan: Plan[T], scope: Scope, policy: Policy) -> Plan[T]:
+        if self._watch is None:
+            return plan
+        return self._watch.other(plan, scope, policy)
 
     def cooling(self, key: Key | str, duration: float) -> Plan[None]:
         """Plan a cool-down, in seconds."""
@@ -185,13 +223,18 @@ class Engine:
             return plan
         return self._watch.cool_down(plan, scope, policy, duration)
 
+    def _run_seen(self, plan: Plan[None], whose: Whose | None) -> None:
+        self.run(self._seen(plan, *whose) if whose else plan)
+
     def _renew(self, scope: Scope, holds: Holds) -> list[int]:
-        return self.run(_plans.renew(self._desk, scope, holds))
+        known = self._survival.outage.registered(scope, holds)
+        plan = _plans.renew(self._desk, scope, known)
+        return self.run(self._seen(plan, scope, holds[0][0]))
 
     def settle(self, permit: Permit, actual: tuple[int, ...]) -> Plan[None]:
         """Plan the posting of a permit's true cost."""
         scope, policy, booking = permit.scope, permit.policy, permit.booking
-        plan = _plans.settle(self._desk, scope, policy, booking, actual)
+        plan = self._survival.settle(scope, policy, booking, actual)
         if self._watch is None:
             return plan
         booked = tuple(post.units for post in booking.posts)
@@ -201,30 +244,6 @@ class Engine:
     def desk(self) -> Desk:
         """What all calls share."""
         return self._desk
-
-    def may_block(self, verb: str, twin: str) -> None:
-        """
-        Refuse to block a running event loop.
-
-        Raises:
-            MisuseError: If one is running in this thread (P501).
-        """
-        if in_event_loop():
-            raise MisuseError(
-                f"{verb} would block the running event loop while it waits",
-                code="P501",
-                hint=f"Use {twin} in async code.",
-            )
-
-    def warn_once(self, verb: str, twin: str) -> None:
-        """Warn that a verb's round trip stops a running event loop."""
-        if not self._warned and in_event_loop():
-            self._warned = True
-            warnings.warn(
-                f"{verb} stops the running event loop for a round trip; use {twin}",
-                RuntimeWarning,
-                stacklevel=3,
-            )
 
     def _open(self) -> Store:
         if self._closed:
@@ -238,6 +257,7 @@ class Engine:
     def close(self) -> None:
         """Close; twice is once."""
         if not self._closed:
+            self.last_visit()
             self._closed = True
             try:
                 self.heartbeat.stop()
@@ -247,6 +267,10 @@ class Engine:
     async def aclose(self) -> None:
         """Close, with the connections of the running event loop; twice is once."""
         if not self._closed:
+            if self.owes:
+                import asyncio  # noqa: PLC0415 -- not everybody's
+
+                await asyncio.to_thread(self.last_visit)
             self._closed = True
             try:
                 await self.heartbeat.stop_async()
@@ -269,19 +293,3 @@ def refuse_places(policy: Policy) -> None:
             hint="Use acquire(key, cost, timeout=0), and settle() or release() the "
             "permit, or reserve().",
         )
-
-
-def in_event_loop() -> bool:
-    """Tell whether an event loop runs here, a notebook's idle one excepted."""
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None:
-        return False
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:
-        return False  # no loop runs here
-    if task is None:
-        return True  # a callback of the loop
-    # A notebook runs each cell in a task of its kernel; nothing else needs the loop.
-    code = getattr(task.get_coro(), "cr_code", None)
-    return f"{os.sep}ipykernel{os.sep}" not in getattr(code, "co_filename", "")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     import os
 
+    from ._alone import OnOutage
     from ._events import EventHandler
 
 
@@ -21,6 +22,7 @@ class FromConfig:
         scope: str | None = None,
         store: object = None,
         on_event: EventHandler | None = None,
+        on_outage: OnOutage | None = None,
     ) -> Self:
         """
         Make a limiter from ``paceline.toml``, or ``[tool.paceline]`` of pyproject.toml.
@@ -38,6 +40,8 @@ class FromConfig:
 
             on_event: As of RateLimiter.
 
+            on_outage: As of RateLimiter. None takes the file's, or else the default.
+
         Raises:
             ConfigError: If there is no file (P121), with all that is wrong with it
                 (P122 to P125, and the codes of limits), or if a variable that it names
@@ -45,4 +49,4 @@ class FromConfig:
         """
         from ._config import load  # noqa: PLC0415 -- few need it; it reads TOML
 
-        return load(path).make(cls, scope, store, on_event)
+        return load(path).make(cls, scope, store, on_event, on_outage)

@@ -91,6 +91,11 @@ class Heartbeat:
             with self._lock:
                 self._due.pop(permit, None)
 
+    def permits(self) -> list[Permit]:
+        """Return those whose leases are renewed."""
+        with self._lock:
+            return list(self._due) if self._pid == os.getpid() else []
+
     def stop(self) -> None:
         """Renew nothing any more; wait, but not for ever, for what is under way."""
         beating = self._end()

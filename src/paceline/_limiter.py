@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from . import _plans
 from ._closing import Closing
 from ._decorator import Terms, limit_calls
 from ._engine import Engine
@@ -17,6 +16,7 @@ from ._rules import Rules
 from ._scopes import Scopes
 
 if TYPE_CHECKING:
+    from ._alone import OnOutage
     from ._decision import Decision, LimitStatus
     from ._effects import Plan
     from ._events import EventHandler
@@ -71,6 +71,9 @@ class RateLimiter(FromConfig, Closing):
         on_event: Is told what happens (paceline.events), on the caller's own thread or
             loop: it must not block.
 
+        on_outage: When the store is gone: "local" goes on with this process's share,
+            which is charged afterwards; "raise", "wait" (for the store), or "allow".
+
     Raises:
         ConfigError: If the limits, the store or an option make no sense (P1xx), or an
             extra is missing (P601).
@@ -89,6 +92,7 @@ class RateLimiter(FromConfig, Closing):
         call_timeout: float = 0.5,
         on_amnesia: Amnesia = "full",
         on_event: EventHandler | None = None,
+        on_outage: OnOutage = "local",
     ) -> None:
         if limits is None and not shared:
             raise ConfigError(
@@ -107,6 +111,7 @@ class RateLimiter(FromConfig, Closing):
             timeouts=(connect_timeout, call_timeout),
             on_event=on_event,
             on_amnesia=on_amnesia,
+            on_outage=on_outage,
         )
 
     def try_acquire(self, key: Key | str, cost: Cost = 1) -> Decision:
@@ -253,12 +258,11 @@ class RateLimiter(FromConfig, Closing):
         """Return how each limit of *key* stands. Charges and writes nothing."""
         engine = self._engine
         engine.warn_once("peek()", "peek_async()")
-        return engine.run(_plans.peek(engine.desk, *engine.lookup(key)))
+        return engine.run(engine.peek(key))
 
     async def peek_async(self, key: Key | str) -> tuple[LimitStatus, ...]:
         """Do as :meth:`peek` does, on the running event loop."""
-        engine = self._engine
-        return await engine.run_async(_plans.peek(engine.desk, *engine.lookup(key)))
+        return await self._engine.run_async(self._engine.peek(key))
 
     def reset(self, key: Key | str) -> None:
         """
@@ -269,12 +273,11 @@ class RateLimiter(FromConfig, Closing):
         """
         engine = self._engine
         engine.warn_once("reset()", "reset_async()")
-        engine.run(_plans.reset(engine.desk, *engine.lookup(key)))
+        engine.run(engine.reset(key))
 
     async def reset_async(self, key: Key | str) -> None:
         """Do as :meth:`reset` does, on the running event loop."""
-        engine = self._engine
-        await engine.run_async(_plans.reset(engine.desk, *engine.lookup(key)))
+        await self._engine.run_async(self._engine.reset(key))
 
     def cool_down(self, key: Key | str, seconds: float) -> None:
         """

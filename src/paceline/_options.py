@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from ._alone import POLICIES, OnOutage
 from ._errors import ConfigError
-from ._suggest import shown
+from ._suggest import closest, shown
 from ._wish import Wish
 
 if TYPE_CHECKING:
@@ -54,6 +55,26 @@ def seconds(what: str, value: object, most: float = float("inf")) -> float:
             hint = "Give seconds, 0 or more; timeout=None waits as long as it takes."
         raise ConfigError(f"{what} is {shown}", code="P111", hint=hint)
     return float(number)
+
+
+def as_policy(given: object) -> OnOutage:
+    """
+    Return what to do when the store is gone.
+
+    Raises:
+        ConfigError: If it is none of the policies (P111).
+    """
+    for policy in POLICIES:
+        if given == policy:
+            return policy
+    near = closest(given, POLICIES) if isinstance(given, str) else None
+    raise ConfigError(
+        f"on_outage is {shown(given)}",
+        code="P111",
+        hint=(f'Did you mean "{near}"? ' if near else "")
+        + 'Give "local", "raise", "wait" or "allow".',
+        suggestion=near,
+    )
 
 
 def watch(given: EventHandler | None) -> Watch | None:

@@ -44,7 +44,7 @@ def decide(
     """
     for _ in range(_MOST_LOST):
         if desk.owed:
-            yield from _repay(desk, scope, until)
+            yield from recall(desk, scope, until)
         try:
             answer = yield from _decide(desk, scope, request, until)
         except StoreUnavailable as error:
@@ -105,7 +105,7 @@ def _ask(desk: Desk, scope: Scope, request: Request, until: float) -> Plan[Answe
     return answer
 
 
-def _repay(desk: Desk, scope: Scope, until: float) -> Plan[None]:
+def recall(desk: Desk, scope: Scope, until: float) -> Plan[None]:
     """Learn what became of one call whose caller gave up, and give it back."""
     owed = desk.oldest_owed(scope)
     if owed is None:

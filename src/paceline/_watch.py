@@ -107,6 +107,10 @@ class Watch:
         yield from _Follower(self, scope, policy).follow(plan)
         self.tell(CooledDown(scope.display, policy.account, seconds))
 
+    def other(self, plan: Plan[T], scope: Scope, policy: Policy) -> Plan[T]:
+        """Follow whatever else asks the store."""
+        return (yield from _Follower(self, scope, policy).follow(plan))
+
     def tell(self, event: Event) -> None:
         """Call the handler."""
         try:

@@ -31,6 +31,7 @@ REQUEST = ("own", "max_wait", "horizon", "span", "part", "again", "charges")
 CHARGE = ("limit", "cost")
 SETTLEMENT = ("limit", "moment", "change", "epoch", "shift", "stamp")
 RENEWAL = ("limit", "stop", "epoch")
+LIFE = ("life",)
 
 __all__ = [
     "FURTHEST_US",
@@ -43,6 +44,7 @@ __all__ = [
     "Scope",
     "book_of",
     "encode_acquire",
+    "encode_clients",
     "encode_cool_down",
     "encode_peek",
     "encode_renew",
@@ -145,6 +147,11 @@ def encode_peek(scope: Scope, policy: Policy, clock: Clock) -> Call:
     """Encode a call of ``lua/peek.lua``."""
     book = book_of([Request(policy, (), 0)], clock.day_us)
     return Call("peek", scope.key, (clock.now, book.args))
+
+
+def encode_clients(scope: Scope, life_us: int, clock: Clock) -> Call:
+    """Encode a call of ``lua/clients.lua``."""
+    return Call("clients", scope.key, (clock.now, life_us))
 
 
 def encode_cool_down(

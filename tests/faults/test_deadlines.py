@@ -62,7 +62,7 @@ def test_a_blocking_call_ends_within_its_timeout(clean_server, proxy, fault, con
     """
     Stopped, silent or trickling: the error comes in time, and the next call works.
     """
-    with RateLimiter(proxy.url, limits="99/min") as limiter:
+    with RateLimiter(proxy.url, limits="99/min", on_outage="raise") as limiter:
         if connected:
             limiter.acquire("a")
         fail(clean_server, proxy, fault)
@@ -80,7 +80,9 @@ def test_an_asyncio_call_ends_within_its_timeout(clean_server, proxy, fault, con
     """
 
     async def run():
-        async with RateLimiter(proxy.url, limits="99/min") as limiter:
+        async with RateLimiter(
+            proxy.url, limits="99/min", on_outage="raise"
+        ) as limiter:
             if connected:
                 await limiter.acquire_async("a")
             fail(clean_server, proxy, fault)
@@ -107,7 +109,7 @@ def test_who_queues_behind_a_slow_call_ends_in_time(clean_server, proxy, fault):
             limiter.acquire("a", timeout=timeout)
         took[number] = time.monotonic() - start
 
-    with RateLimiter(proxy.url, limits="99/min") as limiter:
+    with RateLimiter(proxy.url, limits="99/min", on_outage="raise") as limiter:
         limiter.acquire("a")
         fail(clean_server, proxy, fault)
         start = time.monotonic()
@@ -129,7 +131,7 @@ def test_a_patient_caller_does_not_fail_with_an_impatient_one(clean_server, prox
     """
 
     async def run():
-        async with RateLimiter(proxy.url, limits="9/min") as limiter:
+        async with RateLimiter(proxy.url, limits="9/min", on_outage="raise") as limiter:
             await limiter.acquire_async("a")
             proxy.mode, proxy.delay = "latency", 0.3
             return await asyncio.gather(

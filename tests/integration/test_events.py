@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+import time
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
@@ -83,13 +84,16 @@ def test_an_outage_is_told(clean_server):
     It begins with the first call that meets it and ends with the first that does not.
     """
     seen = []
-    with RateLimiter(clean_server.url, limits="9/min", on_event=seen.append) as limiter:
+    with RateLimiter(
+        clean_server.url, limits="9/min", on_event=seen.append, on_outage="raise"
+    ) as limiter:
         limiter.acquire("a")
         clean_server.kill()
         for _ in range(2):
             with pytest.raises(Exception, match="P201"):
                 limiter.acquire("a")
         clean_server.start()
+        time.sleep(0.1)  # nobody tries again sooner
         limiter.acquire("a")
     assert kinds(seen) == [
         "Admitted", "OutageBegan", "Failed", "Failed", "OutageEnded", "Healed",

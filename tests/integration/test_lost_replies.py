@@ -73,7 +73,9 @@ def test_what_a_given_up_call_charged_comes_back(clean_server, proxy):
     """
     Its caller got an error; the next call finds out what it charged and gives it back.
     """
-    limiter = RateLimiter(proxy.url, limits="100/min", call_timeout=0.2)
+    limiter = RateLimiter(
+        proxy.url, limits="100/min", call_timeout=0.2, on_outage="raise"
+    )
     limiter.try_acquire("a")
     proxy.mode = "drop_replies"
     with pytest.raises(StoreUnavailable):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from paceline import RateLimiter
-from paceline._engine import in_event_loop
+from paceline._worlds import in_event_loop
 
 FORK = """
 import os, sys

@@ -108,7 +108,7 @@ def test_a_result_survives_a_store_that_went_away(clean_server, caplog):
     """
     What a function returned, or a block raised, is not replaced by a failed posting.
     """
-    with RateLimiter(clean_server.url, limits="100/min") as limiter:
+    with RateLimiter(clean_server.url, limits="100/min", on_outage="raise") as limiter:
 
         @limiter.limited("a", settle=lambda result: result)
         def call():

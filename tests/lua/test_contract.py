@@ -7,13 +7,15 @@ import pytest
 from paceline import _script, _sight, _wire
 
 NAMES = [
-    "acquire", "birth", "cool_down", "heal", "peek", "renew", "reset", "settle",
+    "acquire", "birth", "clients", "cool_down", "heal", "peek", "renew", "reset",
+    "settle",
 ]  # fmt: skip
 SECTIONS = ["KEYS", "ARGV", "Returns", "Writes", "Cost"]
 LAYOUT = {
     "acquire": [_wire.HEAD, _wire.FIELD, _wire.LIMIT, _wire.REQUEST, _wire.CHARGE],
     "settle": [_wire.HEAD[:5], _wire.FIELD, _wire.LIMIT, _wire.SETTLEMENT],
     "renew": [_wire.HEAD[:5], _wire.FIELD, _wire.LIMIT, _wire.RENEWAL],
+    "clients": [(_wire.HEAD[3], *_wire.LIFE)],
     "peek": [_wire.HEAD[3:4], _wire.FIELD, _wire.LIMIT],
     "cool_down": [_wire.HEAD[3:6], _wire.FIELD, ("duration",)],
     "reset": [_wire.HEAD[3:5], _wire.FIELD, _sight.CLOSED],

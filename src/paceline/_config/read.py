@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from .._errors import ConfigError
 from .._key import Key
-from .._options import AMNESIA, seconds
+from .._options import AMNESIA, as_policy, seconds
 from .._suggest import shown
 from ..stores._open import check_address
 from .checks import (
@@ -32,7 +32,7 @@ _SECONDS = {
 }
 _WORDS = {"on_amnesia": AMNESIA}
 _VARIABLES = ("store_env", "secret_env")
-OPTIONS = ("store", *_VARIABLES, *_SECONDS, *_WORDS, *NAMES, "scopes")
+OPTIONS = ("store", *_VARIABLES, *_SECONDS, *_WORDS, "on_outage", *NAMES, "scopes")
 _SCOPE_OPTIONS = ("key_env", *NAMES)
 
 
@@ -59,6 +59,9 @@ def read(document: Document) -> Config:
         if name in given
     }
     store, options = _store(sheet, given), _options(sheet, given)
+    policy = None
+    if "on_outage" in given:
+        policy = attempt(sheet, ("on_outage",), partial(as_policy, given["on_outage"]))
     section = read_section(sheet, (), given)
     scopes = _scopes(sheet, given, section)
     if not sheet.count and section is None and not scopes:
@@ -73,6 +76,7 @@ def read(document: Document) -> Config:
         options,
         section,
         scopes,
+        policy,
     )
 
 

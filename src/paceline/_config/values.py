@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from .._alone import OnOutage
 from .._errors import ConfigError
 from .._limits import Limit
 from .._rules import Rules
@@ -61,6 +62,8 @@ class Config:
 
         options: Options of a limiter, by name: seconds, or a word.
 
+        on_outage: What to do when the store is gone. None if the file does not say.
+
         section: The limits of keys that are in no scope. None if there are none.
 
         scopes: By name.
@@ -73,6 +76,7 @@ class Config:
     options: Mapping[str, Any] = field(default_factory=dict)
     section: Section | None = None
     scopes: Mapping[str, Scope] = field(default_factory=dict)
+    on_outage: OnOutage | None = None
 
     def variables(self) -> list[str]:
         """Name the environment variables that the file takes something from."""
@@ -86,6 +90,7 @@ class Config:
         scope: str | None,
         store: object,
         on_event: object = None,
+        on_outage: OnOutage | None = None,
     ) -> T:
         """
         Make a limiter.
@@ -99,6 +104,8 @@ class Config:
 
             on_event: A handler of events: a file cannot name one.
 
+            on_outage: In place of the file's own.
+
         Raises:
             ConfigError: If a variable is not set (P126), there is no such scope (P127),
                 or the store cannot be used.
@@ -106,8 +113,12 @@ class Config:
         rules = self._scopes(scope)
         secret = self.secret_env and self._variable("secret_env", self.secret_env)
         target = store or self.place()
+        policy = on_outage or self.on_outage
+        options = (
+            self.options if policy is None else {**self.options, "on_outage": policy}
+        )
         return limiter(
-            target, limits=rules, secret=secret, on_event=on_event, **self.options
+            target, limits=rules, secret=secret, on_event=on_event, **options
         )
 
     def rules(self, scope: str | None) -> Rules:

@@ -33,6 +33,8 @@ class Breaker:
 
     Attributes:
         gone: Whether the last that was heard of the store is that it is not there.
+
+        reached: Whether it ever answered.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Breaker:
         self._again = 0.0
         self._attendant = 0
         self.gone: bool = False
+        self.reached: bool = False
 
     def note(self, error: BaseException, where: str) -> StoreError:
         """Return the error for a failure; remember it if the store was not there."""
@@ -88,6 +91,7 @@ class Breaker:
 
     def answered(self) -> None:
         """Note that the store answered."""
+        self.reached = True
         if not self.gone:
             return
         with self._lock:

@@ -9,9 +9,11 @@ those, and the store keeps the answers from there on. As in the session slots of
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 import time
+from itertools import count
 from math import inf
 
 from .._calls import Place
@@ -23,12 +25,30 @@ _KEPT = 8
 _STUCK = 3600.0
 
 
+class _Process:
+    """Names the lanes of a process: by the front of it the store counts processes."""
+
+    def __init__(self) -> None:
+        self._pid = 0
+        self._name = ""
+        self._numbers = count(1)
+
+    def next(self) -> str:
+        """Return a name for lanes that no others have (``lua/clients.lua``)."""
+        if self._pid != os.getpid():  # a fork is another process
+            self._pid, self._name = os.getpid(), secrets.token_hex(6)
+        return f"{self._name}-{next(self._numbers):x}"
+
+
+_process = _Process()
+
+
 class Lanes:
     """The lanes of one client; used from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._name = secrets.token_hex(6)
+        self._name = _process.next()
         self._made = 0
         self._lanes: dict[str, _Lane] = {}
 
@@ -53,7 +73,7 @@ class Lanes:
 
     def _new(self) -> str:
         self._made += 1
-        return f"{self._name}{self._made:x}"
+        return f"{self._name}-{self._made:x}"
 
     def give(self, place: Place) -> None:
         """Note that a number is answered."""

@@ -17,6 +17,7 @@ from ..stores.memory import MemorySource
 from ._clock import Clock
 
 if TYPE_CHECKING:
+    from .._alone import OnOutage
     from .._events import EventHandler
     from .._limits import Limit
     from .._options import Amnesia
@@ -41,8 +42,8 @@ class ClockedLimiter(RateLimiter):
 
         limits, families, shared, guard, secret, on_event: As of RateLimiter.
 
-        connect_timeout, call_timeout, on_amnesia: Taken, as a file may have them, and
-            not needed.
+        connect_timeout, call_timeout, on_amnesia, on_outage: Taken, as a file may have
+            them, and not needed.
 
         clock: The clock. Default: one of its own.
 
@@ -63,6 +64,7 @@ class ClockedLimiter(RateLimiter):
         call_timeout: float = 0.5,
         on_amnesia: Amnesia = "full",
         on_event: EventHandler | None = None,
+        on_outage: OnOutage = "local",  # noqa: ARG002 -- its store is never gone
         clock: Clock | None = None,
     ) -> None:
         if not isinstance(store, str) or not store.startswith("memory://"):
@@ -107,8 +109,10 @@ class _ClockedEngine(Engine):
             secret=secret,
             timeouts=(10.0, 10.0),
             on_event=on_event,
+            on_outage="raise",
         )
         self._desk = Desk(_ClockedAlmanac(self._desk.almanac.nonce, ticker=clock))
+        self._survival.use(self._desk)
         self._clock = clock
         self._memory = MemorySource(store.removeprefix("memory://")).sync_client()
 

@@ -19,6 +19,7 @@ from .._rules import Rules
 from .._scopes import Scopes
 
 if TYPE_CHECKING:
+    from .._alone import OnOutage
     from .._events import EventHandler
     from .._heartbeat import Holds
     from .._limits import Limit
@@ -48,6 +49,7 @@ class _Pretender(RateLimiter):
         call_timeout: float = 0.5,  # noqa: ARG002
         on_amnesia: Amnesia = "full",  # noqa: ARG002
         on_event: EventHandler | None = None,  # noqa: ARG002
+        on_outage: OnOutage = "local",  # noqa: ARG002 -- there is no store
     ) -> None:
         rules: Rules | Scopes | None = None
         if isinstance(limits, Rules | Scopes):
@@ -131,6 +133,7 @@ class RefusingLimiter(_Pretender):
         call_timeout: float = 0.5,
         on_amnesia: Amnesia = "full",
         on_event: EventHandler | None = None,
+        on_outage: OnOutage = "local",
         retry_after: float = 60.0,
     ) -> None:
         self._seconds = in_seconds("retry_after", retry_after)
@@ -145,6 +148,7 @@ class RefusingLimiter(_Pretender):
             call_timeout=call_timeout,
             on_amnesia=on_amnesia,
             on_event=on_event,
+            on_outage=on_outage,
         )
 
     def _retry_after(self) -> float | None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
+    from .._alone import OnOutage
     from .._calls import Booking, Scope
     from .._decision import Decision, LimitStatus
     from .._events import EventHandler
@@ -74,10 +75,11 @@ class RecordingLimiter(RateLimiter):
         scope: str | None = None,
         store: object = None,
         on_event: EventHandler | None = None,
+        on_outage: OnOutage | None = None,
     ) -> Self:
         """Pass on to one that grants what a file knows; else as of RateLimiter."""
         inner = InstantLimiter.from_config(
-            path, scope=scope, store=store, on_event=on_event
+            path, scope=scope, store=store, on_event=on_event, on_outage=on_outage
         )
         return cls(inner)
 

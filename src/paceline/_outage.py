@@ -1,0 +1,300 @@
+"""
+What a limiter remembers for an outage, and what it grants on its own in one.
+
+Everything here is of this process: no I/O, no clock. ``_survival`` has the plans.
+"""
+
+from __future__ import annotations
+
+import threading
+from math import inf
+from typing import TYPE_CHECKING, TypeAlias
+
+from . import _wire
+from ._answer import COOL_DOWN
+from ._decision import Decision, LimitStatus
+from ._limits import SECOND_US, Concurrency
+from ._local import BUSY, FRESH, Known, Share, open_share
+from ._log import Log, span_of
+from ._repayment import Account, LocalBooking, paid_booking
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from ._calls import Booking, Post, Scope
+    from ._limits import Limit
+    from ._policy import Policy
+    from ._reply import Answer
+
+    Seen = tuple[Answer | None, float]
+    Holds = list[tuple[Policy, Limit, Post]]
+
+Place: TypeAlias = tuple[str, tuple[str, str]]
+
+# Seconds for which a process that is back keeps to its share: longer than any other
+# takes to find out, too, and to charge what it spent (stores/_breaker, LAST_PAUSE).
+SETTLING = 3.0
+
+# How many processes there are is asked for at most twice in the shortest window, within
+# these seconds.
+_LEAST_COUNT, _MOST_COUNT = 1.0, 10.0
+
+# The store is asked who was there for so many seconds: the longest window, within this.
+_LEAST_LIFE, _MOST_LIFE = 60.0, 600.0
+
+_MOST_ACCOUNTS = 10_000
+_MOST_ROUNDS = 32
+
+
+class Outage:
+    """
+    Accounts as this process knows them, and its shares while the store is gone.
+
+    Args:
+        held: How many places this process holds in the store, of a scope and limit.
+
+        seen: Returns the store's last answer about an account, and when it came.
+    """
+
+    def __init__(
+        self, held: Callable[[Place], int], seen: Callable[[Scope, Policy], Seen]
+    ) -> None:
+        self._held = held
+        self._seen = seen
+        self.forget()
+
+    def forget(self) -> None:
+        """Know nothing: what a parent of a fork knows is not its child's to use."""
+        self.lock = threading.RLock()
+        self._accounts: dict[tuple[str, str], Account] = {}
+        self._logs: dict[Place, Log] = {}
+        self._shares: dict[Place, Share] = {}
+        self._began = 0.0
+        self.out = False
+        self.settled = -inf
+        self.calm = True
+
+    def account(self, scope: Scope, policy: Policy) -> Account:
+        """Return what is known of an account."""
+        name = (scope.key, policy.account)
+        known = self._accounts.get(name)
+        if known is not None:
+            return known
+        with self.lock:
+            if len(self._accounts) >= _MOST_ACCOUNTS and not self.out:
+                debtors = {k: a for k, a in self._accounts.items() if a.entries}
+                self._accounts, self._logs = debtors, {}
+            logs = tuple(
+                self._logs.setdefault(place, Log(span_of(limit)))
+                for place, limit in zip(
+                    places(scope, policy), policy.limits, strict=True
+                )
+            )
+            return self._accounts.setdefault(name, Account(scope, policy, logs))
+
+    def used(self, account: Account, now: float, charges: tuple[int, ...]) -> None:
+        """Note a permit of the store's that is used now."""
+        if account.note(now, charges) or now < self.settled:
+            with self.lock:
+                account.sort()
+
+    def wants_count(self, account: Account, now: float) -> int:
+        """Return for how many us to look back for clients; 0 is not now."""
+        if not account.due:
+            return 0
+        account.due, account.calls = False, 0
+        shortest = min(map(span_of, account.policy.limits))
+        pause = min(max(shortest / 2, _LEAST_COUNT), _MOST_COUNT)
+        if account.clients and now - account.counted < pause:
+            return 0
+        account.counted = now
+        longest = max(map(span_of, account.policy.limits))
+        return round(min(max(longest, _LEAST_LIFE), _MOST_LIFE) * SECOND_US)
+
+    def begin(self, now: float) -> bool:
+        """Note that the store is gone; tell whether that is news."""
+        with self.lock:
+            if self.out:
+                return False
+            self.out, self.calm = True, False
+            if now >= self.settled:
+                self._began = now
+                self._shares.clear()
+                for account in self._accounts.values():
+                    account.sort()
+            return True
+
+    def back(self, now: float) -> None:
+        """Note that the store is back."""
+        with self.lock:
+            if self.out:
+                self.out, self.settled = False, now + SETTLING
+
+    def settling(self, account: Account, now: float) -> bool:
+        """Tell whether to keep to the share, for others may not be back yet."""
+        self.calm = not self.out and now >= self.settled
+        return now < self.settled and (account.clients > 1 or account.owes)
+
+    def debtors(self) -> list[tuple[Account, tuple[Share, ...]]]:
+        """Return the accounts that are to be charged."""
+        with self.lock:
+            return [
+                (account, self.shares(account, self._began))
+                for account in self._accounts.values()
+                if account.entries
+            ]
+
+    def shares(self, account: Account, now: float) -> tuple[Share, ...]:
+        """Return this process's shares; those that are not open yet begin now."""
+        shares = []
+        for i, place in enumerate(places(account.scope, account.policy)):
+            if place not in self._shares:
+                self._shares[place] = self._open(account, i, place, now)
+            shares.append(self._shares[place])
+        return tuple(shares)
+
+    def _open(self, account: Account, i: int, place: Place, now: float) -> Share:
+        limit = account.policy.limits[i]
+        answer, heard = self._seen(account.scope, account.policy)
+        remaining, until, others = 0, now, limit.capacity
+        if answer is not None:
+            status = answer.decision.statuses[i]
+            until = heard + status.reset_after
+            remaining = status.remaining if now - heard <= FRESH else 0
+            used = limit.capacity - status.remaining
+            others = max(0, used - account.logs[i].used(heard))
+        clients = max(1, account.clients)
+        known = Known(account.logs[i], clients, others, remaining, until)
+        return open_share(limit, known, now, lambda: self._held(place))
+
+    def earliest(
+        self, account: Account, charges: Sequence[int], now: float
+    ) -> tuple[float, int]:
+        """Return when the charges fit, and the limit that decides: -1 is none."""
+        shares = self.shares(account, now)
+        for share in shares:
+            share.tick(now)
+        moment, decides = now, -1
+        for _ in range(_MOST_ROUNDS):
+            last = moment
+            for i, (share, units) in enumerate(zip(shares, charges, strict=True)):
+                fits = share.earliest(moment, units) if units else moment
+                if fits > moment:
+                    moment, decides = fits, i
+                if moment >= BUSY:
+                    return moment, decides
+            if moment == last:
+                break
+        return moment, decides
+
+    def grant(
+        self,
+        account: Account,
+        charges: tuple[int, ...],
+        moment: float,
+        late: float = 0.0,
+    ) -> LocalBooking:
+        """Book charges at a moment; they may be used so much later."""
+        for share, units in zip(self.shares(account, moment), charges, strict=True):
+            share.book(moment, units, late)
+        # Entries grow with the outage, so that there are never very many.
+        width = max(0.02, (moment - self._began) / 200)
+        return account.spend(moment + late, charges, width)
+
+    def withdraw(
+        self, account: Account, booking: LocalBooking, moment: float, late: float
+    ) -> None:
+        """Take a booking back that nobody used."""
+        charges = tuple(post.units for post in booking.posts)
+        for share, units in zip(self.shares(account, moment), charges, strict=True):
+            share.undo(moment, units, late)
+        account.adjust(booking.entry, tuple(-units for units in charges))
+
+    def settle(
+        self, account: Account, booking: LocalBooking, actual: tuple[int, ...]
+    ) -> tuple[Booking, tuple[int, ...]] | None:
+        """
+        Post the true cost of a permit that was granted here.
+
+        Returns the booking and cost to post to the store, if it is charged already.
+        """
+        with self.lock:
+            entry = booking.entry
+            pairs = zip(actual, booking.posts, strict=True)
+            changes = [new - post.units for new, post in pairs]
+            self._give_places_back(account, changes)
+            if entry.posts:
+                return paid_booking(account.policy, booking, actual)
+            if entry.closed:
+                # Under way to the store: more is charged later, less not given back.
+                more = tuple(max(0, change) for change in changes)
+                if any(more):
+                    account.spend(entry.moment, more, 0.0)
+                return None
+            for i, share in self._open_shares(account):
+                if changes[i] > 0:
+                    share.book(entry.moment, changes[i])
+                elif changes[i] < 0:
+                    share.undo(entry.moment, -changes[i])
+            account.adjust(entry, tuple(changes))
+            return None
+
+    def _open_shares(self, account: Account) -> Iterator[tuple[int, Share]]:
+        """Yield the shares that count units, and which limits they are of."""
+        for i, place in enumerate(places(account.scope, account.policy)):
+            held = isinstance(account.policy.limits[i], Concurrency)
+            if place in self._shares and not held:
+                yield i, self._shares[place]
+
+    def _give_places_back(self, account: Account, changes: Sequence[int]) -> None:
+        for i, place in enumerate(places(account.scope, account.policy)):
+            held = isinstance(account.policy.limits[i], Concurrency)
+            if held and changes[i] < 0 and place in self._shares:
+                self._shares[place].undo(0.0, -changes[i])
+
+    def registered(self, scope: Scope, holds: Holds) -> Holds:
+        """Return places to renew; those that were taken here are registered so."""
+        epochs: dict[str, str] = {}
+        with self.lock:
+            for account in self._accounts.values():
+                if account.scope.key == scope.key:
+                    epochs |= account.epochs
+        return [
+            (policy, limit, _known(policy, limit, post, epochs))
+            for policy, limit, post in holds
+        ]
+
+    def decision(
+        self, account: Account, now: float, moment: float, decides: int
+    ) -> Decision:
+        """Return a decision for now, by this process's shares."""
+        limits = account.policy.limits
+        statuses = tuple(
+            LimitStatus(
+                limit.name, limit.unit, limit.capacity, share.left(now), span_of(limit)
+            )
+            for limit, share in zip(limits, self.shares(account, now), strict=True)
+        )
+        if moment <= now:
+            return Decision(
+                allowed=True, retry_after=0.0, limit=None, statuses=statuses
+            )
+        retry = moment - now
+        if moment == inf:
+            retry = span_of(limits[decides]) if decides >= 0 else SETTLING
+        elif moment >= BUSY:
+            # Whoever holds the place may take as long as a lease.
+            retry = span_of(limits[decides])
+        name = limits[decides].name if decides >= 0 else COOL_DOWN
+        return Decision(allowed=False, retry_after=retry, limit=name, statuses=statuses)
+
+
+def places(scope: Scope, policy: Policy) -> list[Place]:
+    """Name the state of each limit of a policy."""
+    return [(scope.key, _wire.place(policy, limit)) for limit in policy.limits]
+
+
+def _known(policy: Policy, limit: Limit, post: Post, epochs: dict[str, str]) -> Post:
+    if post.epoch:
+        return post
+    return post._replace(epoch=epochs.get(_wire.place(policy, limit)[0], ""))

@@ -1,0 +1,278 @@
+"""
+Plans that survive the store: they ask it, and go on without it as long as it is gone.
+
+What is spent then is charged to the account when the store is back. A process that is
+back keeps to its share for a moment, while the others come back and
+charge theirs. Errors that no waiting cures are raised under every policy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import inf
+from typing import TYPE_CHECKING
+
+from . import _plans, _reply, _turns, _wire
+from ._alone import Alone, OnOutage
+from ._amends import Amends
+from ._calls import Booking, Scope
+from ._effects import Now, Plan, Sleep, Stir
+from ._errors import (
+    RateLimitExceeded,
+    StoreUnavailable,
+)
+from ._outage import Outage
+from ._policy import Policy
+from ._repayment import Account, LocalBooking
+from ._wish import Granted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._decision import Decision
+    from ._desk import Desk
+    from ._wish import Wish
+    from .stores._breaker import Breaker
+
+# Seconds between two looks at how the others come back.
+_NAP = 0.25
+
+
+class Survival:
+    """
+    Plans that go on without the store, as far as the policy allows.
+
+    Args:
+        desk: What all calls share.
+
+        breaker: Returns what this process found out of the store.
+
+        attend: Lets somebody see whether it is back, and then make amends.
+
+        outage: What is remembered of accounts.
+
+    Attributes:
+        amends: What is to be done when the store is back.
+    """
+
+    def __init__(
+        self,
+        policy: OnOutage,
+        desk: Desk,
+        breaker: Callable[[], Breaker],
+        attend: Callable[[], None],
+        outage: Outage,
+    ) -> None:
+        self._policy = policy
+        self._alone = Alone(policy, desk, breaker, outage)
+        self._desk = desk
+        self._breaker = breaker
+        self._attend = attend
+        self.outage: Outage = outage
+        self.amends: Amends = Amends(desk, breaker, outage)
+        self.forget()
+
+    def forget(self) -> None:
+        """Know nothing and owe nothing: a fork does not pay for its parent."""
+        self.outage.forget()
+        self.amends.forget()
+
+    def use(self, desk: Desk) -> None:
+        """Take another desk."""
+        self._desk = desk
+
+    def acquire(
+        self, scope: Scope, policy: Policy, charges: tuple[int, ...], wish: Wish
+    ) -> Plan[Granted]:
+        """Wait for a turn, the store's or one of our own."""
+        if self._policy == "raise":
+            return _turns.acquire(self._desk, scope, policy, charges, wish)
+        return self._acquire(scope, policy, charges, wish)
+
+    def _acquire(
+        self, scope: Scope, policy: Policy, charges: tuple[int, ...], wish: Wish
+    ) -> Plan[Granted]:
+        start = yield Now()
+        end = inf if wish.timeout is None else start + wish.timeout
+        account = self.outage.account(scope, policy)
+        now = start
+        while True:
+            if self._is_gone(now):
+                booking = yield from self._alone.acquire(account, charges, end)
+                if booking is not None:
+                    now = yield Now()
+                    return Granted(booking, now - start)
+            else:
+                try:
+                    granted = yield from self._with(account, charges, wish, end)
+                except StoreUnavailable as error:
+                    now = yield Now()
+                    self._lost(error, account, now)
+                    if not self._may_go_on and (now >= end or not self._reached):
+                        raise
+                else:
+                    now = yield Now()
+                    self.outage.used(account, now, charges)
+                    return Granted(granted.booking, now - start)
+            now = yield Now()
+
+    def _with(
+        self, account: Account, charges: tuple[int, ...], wish: Wish, end: float
+    ) -> Plan[Granted]:
+        """Ask the store; for a moment after an outage within our share only."""
+        scope, policy = account.scope, account.policy
+        while True:
+            now = yield Now()
+            if not self.outage.settling(account, now):
+                yield from self._count(account, now)
+                now = yield Now()
+                left = wish.timeout if wish.timeout is None else max(0.0, end - now)
+                terms = replace(wish, timeout=left)
+                return (
+                    yield from _turns.acquire(self._desk, scope, policy, charges, terms)
+                )
+            with self.outage.lock:
+                moment, decides = self.outage.earliest(account, charges, now)
+            denied = None
+            if moment <= now:
+                terms = replace(wish, timeout=0.0)
+                try:
+                    return (
+                        yield from _turns.acquire(
+                            self._desk, scope, policy, charges, terms
+                        )
+                    )
+                except RateLimitExceeded as error:
+                    denied, moment = error, now + error.decision.retry_after
+            if moment > end:
+                raise denied or self._alone.refusal(account, now, moment, decides, end)
+            moment = min(moment, self.outage.settled)
+            yield Sleep(max(0.001, min(moment - now, _NAP)))
+
+    def brief(self, scope: Scope, policy: Policy) -> bool:
+        """Tell whether nothing is to be done but to ask."""
+        if self._policy in ("raise", "wait"):
+            return True
+        account = self.outage.account(scope, policy)
+        return self.outage.calm and not account.due
+
+    def admitted(
+        self, scope: Scope, policy: Policy, charges: tuple[int, ...], now: float
+    ) -> None:
+        """Note a permit that was had without a plan of ours."""
+        if self._policy == "local":
+            self.outage.used(self.outage.account(scope, policy), now, charges)
+
+    def try_acquire(
+        self, scope: Scope, policy: Policy, charges: tuple[int, ...]
+    ) -> Plan[Decision]:
+        """Decide for now."""
+        if self._policy in ("raise", "wait"):
+            return _plans.try_acquire(self._desk, scope, policy, charges)
+        return self._try_acquire(scope, policy, charges)
+
+    def _try_acquire(
+        self, scope: Scope, policy: Policy, charges: tuple[int, ...]
+    ) -> Plan[Decision]:
+        account = self.outage.account(scope, policy)
+        now = yield Now()
+        if not self._is_gone(now):
+            if self.outage.settling(account, now):
+                denied = self._decide(account, charges, now, grant=False)
+                if not denied:
+                    return denied
+            try:
+                yield from self._count(account, now)
+                decision = yield from _plans.try_acquire(
+                    self._desk, scope, policy, charges
+                )
+            except StoreUnavailable as error:
+                now = yield Now()
+                self._lost(error, account, now)
+                if not self._may_go_on:
+                    raise
+            else:
+                if decision:
+                    self.outage.used(account, now, charges)
+                return decision
+        return self._decide(account, charges, now, grant=True)
+
+    def _decide(
+        self, account: Account, charges: tuple[int, ...], now: float, *, grant: bool
+    ) -> Decision:
+        """Decide by this process's share."""
+        with self.outage.lock:
+            moment, decides = now, -1
+            if self._policy == "local":
+                moment, decides = self._alone.fits(account, charges, now)
+            if moment == inf and grant:
+                raise self._alone.no_share(account, decides)
+            decision = self.outage.decision(account, now, moment, decides)
+            if decision and grant:
+                self.outage.grant(account, charges, now)
+            return decision
+
+    def settle(
+        self,
+        scope: Scope,
+        policy: Policy,
+        booking: Booking,
+        actual: tuple[int, ...],
+    ) -> Plan[None]:
+        """Post a true cost, now or when the store is back."""
+        if isinstance(booking, LocalBooking):
+            account = self.outage.account(scope, policy)
+            rest = self.outage.settle(account, booking, actual)
+            if rest is None:
+                yield Stir(scope.key)
+                return
+            booking, actual = rest
+        try:
+            yield from _plans.settle(self._desk, scope, policy, booking, actual)
+        except StoreUnavailable as error:
+            if self._policy == "raise":
+                raise
+            # A call that may have arrived is sent again by the desk.
+            if getattr(error, "sent", None) is None:
+                self.amends.postpone(scope, policy, booking, actual)
+            now = yield Now()
+            self._lost(error, self.outage.account(scope, policy), now)
+
+    def _count(self, account: Account, now: float) -> Plan[None]:
+        """Learn how many processes there are, now and then."""
+        if self._policy != "local":
+            return
+        life_us = self.outage.wants_count(account, now)
+        if life_us:
+            clock = self._desk.almanac.clock()
+            reply = yield _wire.encode_clients(account.scope, life_us, clock)
+            account.clients = max(1, _reply.decode_clients(reply))
+
+    @property
+    def _may_go_on(self) -> bool:
+        """Whether the store is gone, and a call may do without it."""
+        may = self._reached or self._policy == "allow"
+        return may and self._breaker().gone
+
+    @property
+    def _reached(self) -> bool:
+        # Who never reached the store knows nothing of the account.
+        return self._breaker().reached
+
+    def _is_gone(self, now: float) -> bool:
+        if self._may_go_on:
+            return self.outage.out
+        if self.outage.out and not self._breaker().gone:
+            self.outage.back(now)
+        return False
+
+    def _lost(self, error: StoreUnavailable, account: Account, now: float) -> None:
+        """Note that the store is gone."""
+        self._alone.finding = error
+        if self._breaker().gone:
+            if self.outage.begin(now):
+                self.amends.noticed = (account.scope, account.policy)
+        else:
+            # Somebody had no time to wait for the answer: is there one?
+            self.amends.doubted = (account.scope, account.policy)
+        self._attend()
