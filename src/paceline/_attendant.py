@@ -24,6 +24,9 @@ _log = logging.getLogger("paceline")
 _SOON = 0.3
 _LEAST = 0.05
 
+# Seconds for which whoever closes waits for a visit: about a call's longest.
+_LONGEST_VISIT = 1.5
+
 
 class Ward(Protocol):
     """What has a store to look after."""
@@ -85,10 +88,18 @@ class Attendant:
                 self._thread = thread
 
     def stop(self) -> None:
-        """Visit no more."""
+        """Visit no more; wait, but not for ever, for a visit under way."""
         with self._changed:
             self._stopped = True
             self._changed.notify()
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(_LONGEST_VISIT)
+
+    @property
+    def attends(self) -> bool:
+        """Whether it sees to the store now."""
+        return self._thread is not None
 
     def _run(self) -> None:
         while self._wait():

@@ -267,7 +267,7 @@ class Engine(Worlds, Warden):
     async def aclose(self) -> None:
         """Close, with the connections of the running event loop; twice is once."""
         if not self._closed:
-            if self.owes:
+            if self.owes or self._attendant.attends:
                 import asyncio  # noqa: PLC0415 -- not everybody's
 
                 await asyncio.to_thread(self.last_visit)

@@ -72,7 +72,7 @@ class RateLimiter(FromConfig, Closing):
             loop: it must not block.
 
         on_outage: When the store is gone: "local" goes on with this process's share,
-            which is charged afterwards; "raise", "wait" (for the store), or "allow".
+            charged afterwards; "raise", "wait" (for the store), or "allow".
 
     Raises:
         ConfigError: If the limits, the store or an option make no sense (P1xx), or an
@@ -256,9 +256,8 @@ class RateLimiter(FromConfig, Closing):
 
     def peek(self, key: Key | str) -> tuple[LimitStatus, ...]:
         """Return how each limit of *key* stands. Charges and writes nothing."""
-        engine = self._engine
-        engine.warn_once("peek()", "peek_async()")
-        return engine.run(engine.peek(key))
+        self._engine.warn_once("peek()", "peek_async()")
+        return self._engine.run(self._engine.peek(key))
 
     async def peek_async(self, key: Key | str) -> tuple[LimitStatus, ...]:
         """Do as :meth:`peek` does, on the running event loop."""
