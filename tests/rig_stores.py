@@ -20,7 +20,8 @@ class Blocking:
     """Calls the blocking verbs of a limiter."""
 
     def __init__(self, *args, **options):
-        self.limiter = RateLimiter(*args, **options)
+        # These tests are about the store: what it cannot do is to be seen.
+        self.limiter = RateLimiter(*args, **{"on_outage": "raise", **options})
 
     def __enter__(self):
         return self
