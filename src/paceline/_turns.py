@@ -160,7 +160,7 @@ def _at_once(desk: Desk, caller: _Caller, span_us: int) -> Plan[_Turn]:
         turn = yield from _use(desk, caller, answer, now)
         if turn is not None:
             return turn
-        wait = answer.wait_us / SECOND_US
+        wait = max(0.0, answer.wait_us / SECOND_US)
         if now + wait > caller.end or left <= 0:
             raise _too_late(caller, answer.decision)
         # A hint, not a booking: the pause is the server's word.
@@ -190,7 +190,7 @@ def _in_line(desk: Desk, caller: _Caller, span_us: int, *, again: bool) -> Plan[
                 ticket.served()
                 return turn
             ticket.deferred()
-            wait = answer.wait_us / SECOND_US
+            wait = max(0.0, answer.wait_us / SECOND_US)
             if answer.busy:
                 # Any release may end the wait; those of this process are told at once.
                 jitter = 0.5 + desk.almanac.nonce() / 10_000

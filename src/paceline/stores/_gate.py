@@ -33,7 +33,7 @@ class Gate:
     def wait(self, seconds: float = threading.TIMEOUT_MAX) -> bool:
         """Wait until it is opened, or for so long; tell whether it was. It shuts."""
         # No platform's lock waits for longer.
-        return self._lock.acquire(timeout=min(seconds, threading.TIMEOUT_MAX))
+        return self._lock.acquire(timeout=max(0.0, min(seconds, threading.TIMEOUT_MAX)))
 
 
 class Place:

@@ -64,7 +64,7 @@ class Reader:
         """
         try:
             reply, self._at = _read(self._data, self._at)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidResponse("Protocol Error: no reply of a server") from error
         return reply
 
@@ -79,7 +79,7 @@ def read_one(data: bytes) -> Reply:
     """
     try:
         return _read(data, 0)[0]
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidResponse("Protocol Error: no reply of a server") from error
 
 
