@@ -58,8 +58,16 @@ Writes         KEYS[1], if something was charged, a turn to ask again was given 
 Cost           O(requests * charges * log entries)
 ]]
 
---- @include "lib/args"
 --- @include "lib/clock"
+--- @include "lib/quick_limit"
+--- @include "lib/quick"
+
+local quick_reply = quick()
+if quick_reply then
+    return quick_reply
+end
+
+--- @include "lib/args"
 --- @include "lib/field"
 --- @include "lib/window"
 --- @include "lib/lows"

@@ -39,9 +39,7 @@ LIMITS = (
         "lib/lows",
         "local kept = lows_below(lows, #lows / LOWS_ENTRY, debt)",
         "local kept = #lows / LOWS_ENTRY",
-        (
-            "proof/test_killers.py::test_the_least_debt_since_bounds_a_refund_not_the_first",
-        ),
+        ("lua/test_quick.py::test_the_quick_way_is_the_other_way_at_the_edges",),
     ),
     Mutant(
         "lows not re-normalised",
@@ -65,7 +63,9 @@ LIMITS = (
         "lib/lows",
         "local _, least = lows_at(lows, 1)",
         "local _, least = lows_at(lows, 2)",
-        ("proof/test_killers.py::test_lows_that_no_longer_fit_merge_on_the_safe_side",),
+        (
+            "lua/test_quick.py::test_the_least_debts_of_a_large_batch_are_those_of_single_bookings",
+        ),
     ),
     Mutant(
         "cancelled waiter stays",
@@ -114,7 +114,7 @@ LIMITS = (
         "lib/bucket",
         "math.max(0, math.ceil(debt))",
         "math.max(0, math.floor(debt))",
-        ("proof/test_killers.py::test_rounding_never_lets_one_through_too_early",),
+        ("lua/test_quick.py::test_the_quick_way_is_the_other_way_at_the_edges",),
     ),
     Mutant(
         "bucket a tick early",
@@ -164,7 +164,7 @@ LIMITS = (
         "window_entry(moment - section.at, sum)",
         "window_entry(kept > i and window_time(section, i) - section.at "
         "or moment - section.at, sum)",
-        ("proof/test_killers.py::test_a_slot_leaves_with_the_last_of_its_acts",),
+        ("lua/test_quick.py::test_the_quick_way_is_the_other_way_at_the_edges",),
     ),
     Mutant(
         "refund into another slot",
