@@ -52,6 +52,13 @@ def proxy(solid):
         yield running
 
 
+@pytest.fixture
+def from_seven(admin):
+    """Pass over Redis 6.2: its scripts write where later ones may not."""
+    if admin.info("server")["redis_version"].startswith("6."):
+        pytest.skip("Redis 6.2 cannot do this, or lets scripts pass")
+
+
 def judge(user, expected, timeout=TIMEOUT):
     """Call once: it must succeed, or raise what is expected, in time."""
     result, took = rig_stores.timed(user.acquire, "a", timeout=timeout)
@@ -90,7 +97,7 @@ def test_what_a_network_does(proxy, admin, caller, mode):
         proxy.mode, proxy.delay = mode, 2.0 if mode == "latency" else 0.1
         judge(user, NETWORK[mode])
         proxy.mode = "pass"
-        if mode in {"drop_replies", "half_reply"}:
+        if mode in {"blackhole", "drop_replies", "half_reply"}:
             proxy.cut()  # no network takes bytes out of the middle of a connection
         user.acquire("a", timeout=5)
 
@@ -226,10 +233,12 @@ SERVER = {
 
 
 @pytest.mark.parametrize("fault", SERVER, ids=lambda fault: fault.__name__)
-def test_what_a_server_does(solid, admin, caller, fault):
+def test_what_a_server_does(request, solid, admin, caller, fault):
     """
     Stopped, full, busy, a replica, or of another mind about the password.
     """
+    if fault is no_replicas:
+        request.getfixturevalue("from_seven")
     with caller(solid.url, limits="99/min") as user:
         user.acquire("a")
         with fault(admin, solid):
@@ -293,7 +302,7 @@ def test_a_host_that_drops_what_arrives(free_port, caller):
             plug.close()
 
 
-def test_a_snapshot_that_failed(solid, tmp_path, caller):
+def test_a_snapshot_that_failed(solid, from_seven, tmp_path, caller):
     """
     A server that stops writing because it cannot save (MISCONF) is unavailable.
     """
@@ -323,7 +332,7 @@ def save(client, ends):
     rig_fleet.until(lambda: client.info("persistence")[told] == ends)
 
 
-def test_a_server_that_reads_its_dump(solid, tmp_path, caller):
+def test_a_server_that_reads_its_dump(solid, from_seven, tmp_path, caller):
     """
     LOADING is an outage that passes.
     """
@@ -346,7 +355,7 @@ def test_a_server_that_reads_its_dump(solid, tmp_path, caller):
 
 
 @pytest.mark.parametrize("scheme", ["redis", "redis+cluster"])
-def test_a_node_of_a_cluster_without_slots(solid, tmp_path, caller, scheme):
+def test_a_node_of_a_cluster_without_slots(solid, from_seven, tmp_path, caller, scheme):
     """
     CLUSTERDOWN is an outage that passes.
     """
