@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 _SECOND_US = 1_000_000
 _DECEMBER = 12
 
+# A moment of the year 9000: calendars end soon after.
+_LATEST_US = 221_845_392_000_000_000
+
 
 @lru_cache(maxsize=1024)
 def boundaries(period: Period, tz: str, now_us: int) -> tuple[int, int, int]:
@@ -23,6 +26,7 @@ def boundaries(period: Period, tz: str, now_us: int) -> tuple[int, int, int]:
     may have 23 or 25 hours.
     """
     zone = ZoneInfo(tz)
+    now_us = min(max(now_us, 0), _LATEST_US)  # a server may say anything
     local = datetime.fromtimestamp(now_us // _SECOND_US, UTC).astimezone(zone)
     first = _floor(period, local)
     second = _following(period, first)
