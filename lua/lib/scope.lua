@@ -87,6 +87,9 @@ local function scope_idle(scope, name, value)
     if kind == "l:" then
         return tonumber(string.sub(value, 1, 16)) + SCOPE_LANE_LIFE < scope.now
     end
+    if kind == "f" or kind == "f:" then
+        return tonumber(string.sub(value, 1, 16)) < scope.now -- facts (lib/facts)
+    end
     return (kind == "m:" or kind == "s") and field_number(value, 98, 16) < scope.now
 end
 

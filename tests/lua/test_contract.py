@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from paceline import _script, _sight, _wire
+from paceline import _facts, _script, _sight, _wire
 
 NAMES = [
-    "acquire", "birth", "clients", "cool_down", "heal", "peek", "renew", "reset",
-    "settle",
+    "acquire", "birth", "clients", "cool_down", "heal", "note", "peek", "renew",
+    "reset", "settle",
 ]  # fmt: skip
 SECTIONS = ["KEYS", "ARGV", "Returns", "Writes", "Cost"]
 LAYOUT = {
@@ -20,6 +20,7 @@ LAYOUT = {
     "cool_down": [_wire.HEAD[3:6], _wire.FIELD, ("duration",)],
     "reset": [_wire.HEAD[3:5], _wire.FIELD, _sight.CLOSED],
     "birth": [_wire.HEAD[3:4]],
+    "note": [_wire.HEAD[3:4], _wire.FIELD, _facts.FACT],
     "heal": [
         _wire.HEAD[3:5],
         _wire.FIELD,

@@ -165,4 +165,32 @@ STATE = (
         "if true then",
         ("lua/test_quick.py::test_the_quick_way_is_the_other_way_at_the_edges",),
     ),
+    Mutant(
+        "facts outlive their end",
+        "a fact holds no longer than was said",
+        "lib/facts",
+        "if stop > now then",
+        "if true then",
+        (
+            "openai/test_tell.py::test_a_fact_holds_until_its_end_and_a_new_value_takes_its_place",
+        ),
+    ),
+    Mutant(
+        "facts shorten the expiry",
+        "the hash is kept as long as its facts hold",
+        "lib/facts",
+        "if late then",
+        "if false then",
+        (
+            "openai/test_tell.py::test_facts_touch_no_limit_and_keep_the_hash_as_long_as_they_hold",
+        ),
+    ),
+    Mutant(
+        "old facts stay",
+        "facts of models that nobody calls leave a hash that is in use",
+        "lib/scope",
+        'if kind == "f" or kind == "f:" then',
+        'if kind == "f" then',
+        ("openai/test_tell.py::test_old_facts_are_purged_from_a_hash_that_is_in_use",),
+    ),
 )

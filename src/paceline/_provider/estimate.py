@@ -79,6 +79,16 @@ class Ratio:
         self.value: float = 1.0
         self._seen = 0
 
+    @property
+    def seen(self) -> bool:
+        """Whether requests of this process have shown it."""
+        return self._seen > 0
+
+    def adopt(self, value: float) -> None:
+        """Start with what other processes found, unless this one knows better."""
+        if not self._seen and _LEAST_RATIO <= value <= _MOST_RATIO:
+            self.value = value
+
     def learn(self, size: Size, prompt_tokens: int) -> None:
         """Take a request into the running mean, unless it had more than text in it."""
         if size.media or size.exact or min(size.raw, prompt_tokens) < _LEAST_TOKENS:

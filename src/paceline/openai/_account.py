@@ -13,7 +13,10 @@ from ._learn import Limits, Refunds
 from ._pace import Pace
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from paceline import Key, RateLimiter
+    from paceline._facts import Known
     from paceline._policy import Policy
 
 # Models may come from users: what is remembered of them must not grow forever.
@@ -23,6 +26,8 @@ _PAUSE = 30.0
 # How long a request of a size the provider refused is refused here.
 _REFUSED_SIZE = 60.0
 _SHARE_OF_NEW_OUTPUT = 0.1
+# One round trip a second costs nobody anything.
+_MEET = 1.0
 
 
 class Account:
@@ -33,6 +38,8 @@ class Account:
         key: Its key.
 
         policy: The limits that apply to it.
+
+        told: What the store was last heard to keep of it.
     """
 
     def __init__(self, key: Key, policy: Policy) -> None:
@@ -44,7 +51,9 @@ class Account:
         self.limits: Limits = Limits()
         self.usual_output: float = 0.0
         self.lock: threading.Lock = threading.Lock()
+        self.told: Mapping[str, Known] = {}
         self._looked = float("-inf")
+        self._meets = float("-inf")
         self._too_large: tuple[dict[str, int], float, str] | None = None
 
     def may_look(self, now: float, every: float) -> bool:
@@ -54,6 +63,19 @@ class Account:
                 return False
             self._looked = now
             return True
+
+    def may_meet(self, now: float) -> bool:
+        """Tell whether to exchange facts with other processes again."""
+        with self.lock:
+            if now < self._meets:
+                return False
+            self._meets = now + _MEET
+            return True
+
+    def meet_later(self, moment: float) -> None:
+        """Exchange no facts before a moment."""
+        with self.lock:
+            self._meets = max(self._meets, moment)
 
     def saw_output(self, tokens: int) -> None:
         """Take the length of an answer into the running mean."""
@@ -110,10 +132,13 @@ class Accounts:
         with self._lock:
             return tuple(self._known.values())
 
-    def pause(self, key: Key, now: float, code: str, words: str) -> None:
-        """Leave all models of a scope alone for a while."""
+    def pause(
+        self, key: Key, now: float, code: str, words: str, seconds: float = _PAUSE
+    ) -> float:
+        """Leave all models of a scope alone for a while; return for how long."""
         with self._lock:
-            self._paused[key.api_key, key.scope] = (now + _PAUSE, code, words)
+            self._paused[key.api_key, key.scope] = (now + seconds, code, words)
+        return seconds
 
     def paused(self, key: Key, now: float) -> tuple[str, str] | None:
         """Return the provider's code and words if a scope is left alone, or None."""

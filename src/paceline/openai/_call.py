@@ -23,6 +23,7 @@ from . import _errors
 from ._effects import Close, Enter, Now, Plan, Post, Send, Sleep, Tap, Watch
 from ._listen import hear, listen
 from ._site import Priced, Site, with_usage
+from ._tell import meet
 
 if TYPE_CHECKING:
     from paceline import Permit
@@ -60,6 +61,7 @@ def _prepare(site: Site, request: Any) -> Plan[tuple[Account, Priced, Permit] | 
     account = site.account(site.key(request, ask), ask)
     if account is None:
         return None
+    yield from meet(site, account)
     priced = site.price(account, ask)
     yield from refuse_known(site, account, priced, request)
     return (

@@ -16,6 +16,7 @@ from paceline._errors import ConfigError, CostTooLarge, PacelineError, RateLimit
 
 from . import _call
 from ._effects import Now, Plan
+from ._tell import meet
 
 if TYPE_CHECKING:
     from paceline import Permit
@@ -124,6 +125,7 @@ def _options(
             continue  # another key of the same quota
         try:
             account = site.accounts.get(site.limiter, key)
+            yield from meet(site, account)
             priced = site.price(account, tour.ask)
             yield from _call.refuse_known(site, account, priced, tour.request)
         except PacelineError as refusal:

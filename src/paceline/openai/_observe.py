@@ -16,6 +16,7 @@ from . import _aio, _sync
 from ._effects import Now
 from ._listen import hear
 from ._refusals import share_cool_down
+from ._tell import unpaid
 from ._terms import site_of
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def _observe(
         return Observed("failed")
     wait = 0.0
     if refusal.kind is Kind.NO_QUOTA:
-        site.accounts.pause(key, now, refusal.code, refusal.message)
+        yield from unpaid(site, account, now, (refusal.code, refusal.message))
     elif refusal.kind is not Kind.TOO_LARGE:
         dice = random.random()  # noqa: S311 -- jitter
         wait = yield from share_cool_down(site, account, refusal, now, dice)

@@ -101,6 +101,19 @@ class Pace:
             self.factor, share = 1.0, 1.0
         return share
 
+    def recovery(self, now: float) -> float:
+        """Return the seconds until the former rate may be used again."""
+        return (1.0 - self.share(now)) / _STEP * _STEP_SECONDS
+
+    def follow(self, now: float, recovery: float) -> None:
+        """Slow down as another process did, unless this one is as slow already."""
+        share = max(_SLOWEST, 1.0 - recovery / _STEP_SECONDS * _STEP)
+        if share >= self.share(now) - _STEP:
+            return
+        if self.factor >= 1.0 or not self._rate:
+            self._rate = self._measured(now)
+        self.factor, self._slowed_at = share, now
+
     def turn(self, now: float, most: float) -> float:
         """
         Return the seconds until the next turn of this process.

@@ -12,6 +12,7 @@ from paceline._provider.classify import OVERLOADED, TOO_MANY, Kind, Refusal, cla
 from . import _errors
 from ._effects import Now, Plan, Read, Verb
 from ._pace import cool_down
+from ._tell import slowed, unpaid
 
 if TYPE_CHECKING:
     from ._account import Account
@@ -38,7 +39,7 @@ def react(
         return
     now = yield Now()
     if refusal.kind is Kind.NO_QUOTA:
-        site.accounts.pause(account.key, now, refusal.code, refusal.message)
+        yield from unpaid(site, account, now, (refusal.code, refusal.message))
         error = _errors.quota_exhausted(refusal.code, refusal.message, response)
         _errors.raising(response, error)
     elif refusal.kind is Kind.TOO_LARGE:
@@ -57,6 +58,8 @@ def share_cool_down(
         if refusal.kind is Kind.SLOW_DOWN:
             account.pace.slow_down(now)
         account.pace.refused(now, seconds, refusal.refill)
+    if refusal.kind is Kind.SLOW_DOWN:
+        yield from slowed(site, account, now)
     try:
         yield Verb(site.limiter, "cool_down", (account.key, seconds))
     except PacelineError as failure:

@@ -1,0 +1,87 @@
+"""
+Small facts that processes tell each other through the store, for a while.
+
+No limit depends on them: whoever misses one learns it again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ._calls import Arg, Call, Clock, Scope
+from ._errors import StoreError
+from ._limits import SECOND_US
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ._policy import Policy
+
+FACT = ("account", "name", "value", "life")
+
+# Facts of the whole scope, whatever the model.
+SCOPE = "f"
+
+
+class Fact(NamedTuple):
+    """
+    Something that one process tells the others.
+
+    Attributes:
+        name: What it is about.
+
+        value: What is so.
+
+        seconds: For how long it holds. 0.0 withdraws it.
+
+        everywhere: Whether it holds for all models of the scope.
+    """
+
+    name: str
+    value: str
+    seconds: float
+    everywhere: bool = False
+
+
+class Known(NamedTuple):
+    """A fact that is kept: its value, and for how many seconds more it holds."""
+
+    value: str
+    seconds: float
+
+
+def encode_note(
+    scope: Scope, policy: Policy, facts: Sequence[Fact], clock: Clock
+) -> Call:
+    """Encode a call of ``lua/note.lua``."""
+    args: list[Arg] = [clock.now, 2, SCOPE, f"f:{policy.account}", len(facts)]
+    for fact in facts:
+        life = round(fact.seconds * SECOND_US)
+        args += (1 if fact.everywhere else 2, fact.name, fact.value, life)
+    return Call("note", scope.key, tuple(args))
+
+
+def decode_note(reply: Any) -> Mapping[str, Known]:
+    """
+    Decode the reply of ``lua/note.lua``; what holds for the model comes before.
+
+    Raises:
+        StoreError: If the reply is none of that script (P209).
+    """
+    known: dict[str, Known] = {}
+    try:
+        values = iter(reply[2:])
+        for count in values:
+            for _ in range(int(count)):
+                name, value, left = next(values), next(values), int(next(values))
+                if left > 0:
+                    known[_text(name)] = Known(_text(value), left / SECOND_US)
+    except (TypeError, ValueError, StopIteration) as error:
+        raise StoreError(
+            f"the store's reply makes no sense ({type(reply).__name__})", code="P209"
+        ) from error
+    return known
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value

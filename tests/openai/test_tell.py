@@ -1,0 +1,238 @@
+"""What one process finds out of a provider's account, the others know."""
+
+import logging
+import uuid
+
+import openai
+import pytest
+
+from paceline import RateLimiter, _facts, _wire
+from paceline._policy import Policy
+from paceline._script import load
+from paceline.openai import QuotaExhausted, learnt, limit
+from paceline.openai._pace import Pace
+from scripts import SECOND, T0, Account
+
+ASK = [{"role": "user", "content": "a text that has a few more words in it " * 9}]
+LIMITS = ["600 requests/min", "60k tokens/min"]
+
+
+@pytest.fixture
+def fleet(clean_server, world, mock, api_key):
+    """Return a function that makes the client of one more process."""
+    limiters = []
+
+    def join(**options):
+        limiters.append(RateLimiter(clean_server.url, limits=LIMITS))
+        client = world.open(mock.base_url, api_key, max_retries=0)
+        return limit(client, limiters[-1], **options)
+
+    yield join
+    for limiter in limiters:
+        world.call(limiter.aclose if world.is_async else limiter.close)
+
+
+@pytest.fixture
+def board(clean_server):
+    """Return a function that tells facts at a moment, and returns what is kept."""
+    account = Account(clean_server.client(), ["9/min"], model="m")
+
+    def tell(*facts, at=0.0, model="m"):
+        clock = _wire.Clock(7, T0, T0 + round(at * SECOND))
+        policy = Policy(model, account.policy.own) if model != "m" else None
+        policy = policy or account.policy
+        call = _facts.encode_note(account.scope, policy, facts, clock)
+        reply = account.client.eval(load("note").source, 1, call.key, *call.args)
+        return dict(_facts.decode_note(reply))
+
+    tell.account = account
+    return tell
+
+
+def ask(world, client, model, **more):
+    return world.call(
+        client.chat.completions.create,
+        model=model,
+        messages=ASK,
+        max_tokens=20,
+        **more,
+    )
+
+
+def test_a_fact_holds_until_its_end_and_a_new_value_takes_its_place(board):
+    """
+    Read at 9.999999 s it is there, at 10 s it is not; 0 seconds withdraw one.
+    """
+    board(_facts.Fact("ratio", "1.5", 5.0))
+    board(_facts.Fact("ratio", "2.5", 10.0), _facts.Fact("slow", "1", 20.0))
+    assert board(at=9.999999)["ratio"] == ("2.5", pytest.approx(1e-6))
+    assert board(at=10.0) == {"slow": ("1", 10.0)}
+    assert board(_facts.Fact("slow", "", 0.0), at=11.0) == {}
+    assert board(at=11.0) == {}
+
+
+def test_a_fact_is_of_one_model_or_of_the_scope(board):
+    """
+    Other models hear what holds everywhere, and nothing else.
+    """
+    board(
+        _facts.Fact("ratio", "1.5", 5.0),
+        _facts.Fact("pause", "é", 5.0, everywhere=True),
+    )
+    assert board(model="other") == {"pause": ("é", 5.0)}
+    assert board() == {"pause": ("é", 5.0), "ratio": ("1.5", 5.0)}
+
+
+def test_facts_touch_no_limit_and_keep_the_hash_as_long_as_they_hold(board):
+    """
+    The accounts stay as they are; the hash expires later than both.
+    """
+    account = board.account
+    account.acquire(4)
+    before = account.peek()
+    board(_facts.Fact("ratio", "1.5", 3600.0))
+    assert account.peek() == before
+    assert account.client.pttl(account.key) >= 3_600_000
+    account.acquire(1)
+    assert account.client.pttl(account.key) >= 3_599_000
+    assert board()["ratio"].value == "1.5"
+
+
+def test_looking_writes_nothing(board):
+    """
+    Who only reads leaves no key behind.
+    """
+    assert board() == {}
+    assert not board.account.client.exists(board.account.key)
+
+
+def test_old_facts_are_purged_from_a_hash_that_is_in_use(board):
+    """
+    Models that nobody calls any more leave nothing when their facts have ended.
+    """
+    account = board.account
+    board(_facts.Fact("ratio", "1.5", 1.0), model="gone")
+    board(_facts.Fact("ratio", "1.5", 3600.0))
+    account.now = T0 + 2 * SECOND
+    for _ in range(64):
+        account.acquire(0)
+        account.cool_down(0.001)
+        account.now += SECOND
+    assert "f:gone" not in account.state()
+    assert "f:m" in account.state()
+
+
+def test_a_reply_of_something_else_is_one_clear_error():
+    """
+    P209, as of every other script.
+    """
+    for reply in (None, 7, [1, 2, 1], [1, 2, "x"], [1, 2, 1, b"a", b"b", b"c"]):
+        with pytest.raises(_facts.StoreError) as raised:
+            _facts.decode_note(reply)
+        assert raised.value.code == "P209"
+
+
+def test_a_new_process_starts_with_what_the_others_learnt(world, fleet, model):
+    """
+    The ratio of tokens to bytes, and that unused tokens come back: at its first call.
+    """
+    first, second = fleet(), fleet()
+    ask(world, first, model)
+    account = first._client.send.site.accounts.all()[0]
+    account.refunds.shown = True
+    account.told, account._meets = {}, 0.0
+    ask(world, first, model)
+    ask(world, second, model)
+    (ours,), (theirs,) = learnt(first), learnt(second)
+    told = account.told["ratio"].value
+    assert ours.ratio != 1.0
+    assert theirs.gives_back
+    heard = second._client.send.site.accounts.all()[0].told
+    assert heard["ratio"].value == told
+
+
+def test_an_unpaid_bill_stops_the_calls_of_all_processes(
+    world, mock, fleet, model, caplog
+):
+    """
+    Of all models of the scope; nothing of the provider's text is in the store.
+    """
+    first, second = fleet(), fleet()
+    header = {"x-mock-error": "insufficient_quota"}
+    with pytest.raises(QuotaExhausted) as told:
+        ask(world, first, model, extra_headers=header)
+    with pytest.raises(QuotaExhausted) as heard:
+        ask(world, second, f"{model}-mini")
+    assert heard.value.code == told.value.code
+    accounts = [each["model"] for each in mock.stats()["accounts"]]
+    assert f"{model}-mini" not in accounts
+
+
+def test_slow_down_slows_all_processes_and_wears_off(world, fleet, model):
+    """
+    A process that was told nothing goes at half of its rate after its next look.
+    """
+    first, second = fleet(), fleet()
+    with pytest.raises(openai.RateLimitError):
+        ask(world, first, model, extra_headers={"x-mock-error": "slow_down_429"})
+    ask(world, second, model)
+    (share,) = (account.share for account in learnt(second))
+    assert 0.4 < share < 0.7
+
+
+def test_following_never_speeds_up():
+    """
+    Whoever is slower already stays so; who follows recovers with the others.
+    """
+    pace = Pace()
+    for at in range(10):
+        pace.started(float(at))
+    pace.slow_down(10.0)
+    pace.slow_down(12.0)
+    slow = pace.share(12.0)
+    pace.follow(12.0, 15.0)
+    assert pace.share(12.0) == slow
+    other = Pace()
+    other.follow(12.0, pace.recovery(12.0))
+    assert other.share(20.0) == pytest.approx(pace.share(20.0))
+    assert other.share(100.0) == 1.0
+    assert other.recovery(100.0) == 0.0
+
+
+def test_a_store_that_does_not_answer_is_left_alone(
+    world, mock, api_key, model, caplog
+):
+    """
+    Facts are no reason to fail: the next look is half a minute later.
+    """
+    name = f"memory://{uuid.uuid4().hex}"
+    with RateLimiter(name, limits=LIMITS) as limiter:
+        client = limit(world.open(mock.base_url, api_key, max_retries=0), limiter)
+        site = client._client.send.site
+        looks = []
+
+        class Engine:
+            def __getattr__(self, attribute):
+                return getattr(engine, attribute)
+
+            def run(self, plan):
+                if getattr(plan, "__name__", "") == "_plan":
+                    looks.append(plan)
+                    raise _facts.StoreError("gone", code="P209")
+                return engine.run(plan)
+
+            async def run_async(self, plan):
+                if getattr(plan, "__name__", "") == "_plan":
+                    looks.append(plan)
+                    raise _facts.StoreError("gone", code="P209")
+                return await engine.run_async(plan)
+
+        engine, limiter._engine = limiter._engine, Engine()
+        with caplog.at_level(logging.DEBUG, logger="paceline"):
+            ask(world, client, model)
+            ask(world, client, model)
+        limiter._engine = engine
+        (account,) = site.accounts.all()
+        assert len(looks) == 1
+        assert not account.may_meet(account._meets - 1.0)
+        assert "facts were not shared" in caplog.text
