@@ -25,6 +25,10 @@ class Bounded:
     lane: bytes | None = None
     number: int = 0
 
+    # redis-py 8 names them when it tells of a failure, which a Unix socket has not.
+    host: str = ""
+    port: int = 0
+
     _until = inf
     _sock: Any
     _connect_timeout: float | None = None  # a Unix socket's connection sets none
