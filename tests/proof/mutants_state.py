@@ -166,16 +166,6 @@ STATE = (
         ("lua/test_quick.py::test_the_quick_way_is_the_other_way_at_the_edges",),
     ),
     Mutant(
-        "facts outlive their end",
-        "a fact holds no longer than was said",
-        "lib/facts",
-        "if stop > now then",
-        "if true then",
-        (
-            "openai/test_tell.py::test_a_fact_holds_until_its_end_and_a_new_value_takes_its_place",
-        ),
-    ),
-    Mutant(
         "facts shorten the expiry",
         "the hash is kept as long as its facts hold",
         "lib/facts",
