@@ -11,6 +11,8 @@ import time
 from math import inf
 from typing import Any
 
+from redis.connection import UnixDomainSocketConnection
+
 
 class Bounded:
     """
@@ -24,10 +26,6 @@ class Bounded:
 
     lane: bytes | None = None
     number: int = 0
-
-    # redis-py 8 names them when it tells of a failure, which a Unix socket has not.
-    host: str = ""
-    port: int = 0
 
     _until = inf
     _sock: Any
@@ -109,4 +107,11 @@ def bounded(kind: type[Any]) -> Any:
     """Return a kind of connection that keeps deadlines."""
     if issubclass(kind, Bounded):
         return kind
-    return type(f"Bounded{kind.__name__}", (Bounded, kind), {})
+    return type(f"Bounded{kind.__name__}", (Bounded, kind), _names(kind))
+
+
+def _names(kind: type[Any]) -> dict[str, Any]:
+    # redis-py 8 names host and port when it tells of a failure; a Unix socket has none.
+    if issubclass(kind, UnixDomainSocketConnection):
+        return {"host": "", "port": 0}
+    return {}
