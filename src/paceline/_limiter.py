@@ -10,6 +10,7 @@ from ._decorator import Terms, limit_calls
 from ._engine import Engine
 from ._errors import ConfigError
 from ._from_config import FromConfig
+from ._looking import Looking
 from ._options import seconds as in_seconds, wish
 from ._reservation import Reservation
 from ._rules import Rules
@@ -17,7 +18,7 @@ from ._scopes import Scopes
 
 if TYPE_CHECKING:
     from ._alone import OnOutage
-    from ._decision import Decision, LimitStatus
+    from ._decision import Decision
     from ._effects import Plan
     from ._events import EventHandler
     from ._key import Key, KeyTemplate
@@ -33,7 +34,7 @@ R = TypeVar("R")
 _TIMEOUT = 60.0
 
 
-class RateLimiter(FromConfig, Closing):
+class RateLimiter(FromConfig, Looking, Closing):
     """
     Keeps one account of each quota, for every process that shares a store.
 
@@ -253,15 +254,6 @@ class RateLimiter(FromConfig, Closing):
             return limit_calls(self._engine, terms, function)
 
         return decorate
-
-    def peek(self, key: Key | str) -> tuple[LimitStatus, ...]:
-        """Return how each limit of *key* stands. Charges and writes nothing."""
-        self._engine.warn_once("peek()", "peek_async()")
-        return self._engine.run(self._engine.peek(key))
-
-    async def peek_async(self, key: Key | str) -> tuple[LimitStatus, ...]:
-        """Do as :meth:`peek` does, on the running event loop."""
-        return await self._engine.run_async(self._engine.peek(key))
 
     def reset(self, key: Key | str) -> None:
         """

@@ -6,6 +6,7 @@ import inspect
 import pytest
 
 from paceline import (
+    Concurrency,
     ConfigError,
     CostError,
     CostTooLarge,
@@ -15,6 +16,7 @@ from paceline import (
     Permit,
     RateLimiter,
     RateLimitExceeded,
+    SlidingWindow,
     current_permit,
 )
 from paceline.testing import (
@@ -58,6 +60,39 @@ def test_no_verb_is_left_to_a_store_that_is_not_there(kind):
     recorded = _recording._RecordedPermit
     for name in verbs(Permit):
         assert getattr(recorded, name) is not getattr(Permit, name), name
+
+
+@pytest.mark.parametrize("kind", [RateLimiter, *KINDS])
+def test_the_limits_of_a_key_are_those_that_apply_to_its_model(kind):
+    """
+    As objects, the shared ones last, in the order and by the names of peek.
+    """
+    limiter = kind(
+        "memory://",
+        limits={"m*": LIMITS, "o": "32 concurrent"},
+        families={"mm": ["m", "mm"]},
+        shared="9 requests/s",
+    )
+    limits = limiter.limits(KEY)
+    assert limits == (
+        SlidingWindow(5, 60),
+        SlidingWindow(100, 60, unit="tokens"),
+        SlidingWindow(9, 1),
+    )
+    assert [each.name for each in limiter.peek(KEY)] == [each.name for each in limits]
+    assert limiter.limits(Key(scope="b", model="o"))[0] == Concurrency(32)
+    assert RecordingLimiter(limiter).limits(KEY) == limits
+    with pytest.raises(ConfigError, match="P104"):
+        limiter.limits("no model")
+
+
+def test_the_limits_of_a_key_are_known_while_the_store_is_not_there():
+    """
+    No store is asked: nobody listens at this address.
+    """
+    limiter = RateLimiter("unix:///nowhere/at/all.sock", limits=LIMITS)
+    assert [each.capacity for each in limiter.limits(KEY)] == [5, 100]
+    assert InstantLimiter().limits(KEY) == ()
 
 
 def every_verb(limiter):

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from paceline._concurrency import Concurrency
 from paceline._provider.estimate import Ratio
 
 from ._learn import Limits, Refunds
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from paceline import Key, RateLimiter
     from paceline._facts import Known
-    from paceline._policy import Policy
+    from paceline._limits import Limit
 
 # Models may come from users: what is remembered of them must not grow forever.
 _MOST_ACCOUNTS = 4096
@@ -37,14 +38,19 @@ class Account:
     Attributes:
         key: Its key.
 
-        policy: The limits that apply to it.
+        configured: The limits that apply to it.
+
+        units: What they count, calls at a time excepted.
 
         told: What the store was last heard to keep of it.
     """
 
-    def __init__(self, key: Key, policy: Policy) -> None:
+    def __init__(self, key: Key, configured: tuple[Limit, ...]) -> None:
         self.key: Key = key
-        self.policy: Policy = policy
+        self.configured: tuple[Limit, ...] = configured
+        self.units: frozenset[str] = frozenset(
+            limit.unit for limit in configured if not isinstance(limit, Concurrency)
+        )
         self.ratio: Ratio = Ratio()
         self.pace: Pace = Pace()
         self.refunds: Refunds = Refunds()
@@ -118,11 +124,9 @@ class Accounts:
             if key in self._known:
                 self._known.move_to_end(key)
                 return self._known[key]
-        # The limits of a key are no part of the public API: only their standing is,
-        # for which the store would have to be asked.
-        _, policy = limiter._engine.lookup(key)  # noqa: SLF001
+        configured = limiter.limits(key)
         with self._lock:
-            account = self._known.setdefault(key, Account(key, policy))
+            account = self._known.setdefault(key, Account(key, configured))
             if len(self._known) > _MOST_ACCOUNTS:
                 self._known.popitem(last=False)
             return account

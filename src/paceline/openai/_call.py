@@ -112,7 +112,7 @@ def turn(
         permit: Permit = yield Enter(reservation)
         if account.pace.alarms == alarms:
             return permit
-        yield from _post(permit, dict.fromkeys(account.policy.units, 0))
+        yield from _post(permit, dict.fromkeys(account.units, 0))
 
 
 def send(
@@ -135,7 +135,7 @@ def send(
         raise  # a plan that is closed can post nothing
     except BaseException as error:
         # What may have arrived may have been charged.
-        nothing = dict.fromkeys(account.policy.units, 0)
+        nothing = dict.fromkeys(account.units, 0)
         yield from _post(permit, nothing if never_sent(error) else {})
         raise
     try:

@@ -141,7 +141,7 @@ def _ask(
     """Return a permit if the call can go now, else when it could; None if never."""
     now = yield Now()
     account, pool = option.account, tour.team.pool
-    seconds = pool.backlog(account.key, account.policy.limits, now)
+    seconds = pool.backlog(account.key, account.configured, now)
     sure = seconds is None
     if seconds is None:
         try:

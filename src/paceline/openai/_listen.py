@@ -51,7 +51,7 @@ def hear(
         (reading, limit)
         for reading in said
         if reading.remaining is not None
-        and (limit := same_limit(reading, account.policy.limits)) is not None
+        and (limit := same_limit(reading, account.configured)) is not None
     ]
     if not pairs or not account.may_look(now, _EVERY):
         return
@@ -60,7 +60,7 @@ def hear(
         now = yield Now()
         charge = _owed(pairs, statuses, now - sent)
         if charge:
-            cost = dict.fromkeys(account.policy.units, 0) | charge
+            cost = dict.fromkeys(account.units, 0) | charge
             yield Verb(site.limiter, "try_acquire", (account.key, cost))
             _log.debug("%s: others used %s", account.key.label, charge)
     except PacelineError as failure:
@@ -124,7 +124,7 @@ def _owed(
 
 
 def _tell(account: Account, reading: Reading) -> None:
-    limit = same_limit(reading, account.policy.limits)
+    limit = same_limit(reading, account.configured)
     if limit is None or reading.limit is None or reading.limit >= limit.capacity:
         return
     _log.warning(

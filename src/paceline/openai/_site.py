@@ -149,7 +149,7 @@ class Site:
                 size = measure(ask)
                 prompt = size.tokens(account.ratio.value)
         cost = price(self.cost, ask, prompt, account.usual_output)
-        return Priced(ask, size, prompt, counted(cost, account.policy.units))
+        return Priced(ask, size, prompt, counted(cost, account.units))
 
     def gives_back(self, account: Account) -> bool:
         """Tell whether the provider gives unused tokens back, as far as is known."""

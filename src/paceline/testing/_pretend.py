@@ -70,6 +70,10 @@ class _Pretender(RateLimiter):
         """Decide at once, and charge nothing."""
         return self._engine.decide_now(key, cost)
 
+    def limits(self, key: Key | str) -> tuple[Limit, ...]:
+        """Return the limits that apply to *key*. None if none were given."""
+        return self._engine.limits(key)
+
     def peek(self, key: Key | str) -> tuple[LimitStatus, ...]:
         """Return each limit, as never used or as used up."""
         self._engine.warn_once("peek()", "peek_async()")
@@ -176,6 +180,11 @@ class _PretendEngine(Engine):
         if self._rules is not None:
             return self._rules.resolve(full)
         return full, _any_policy(cost, full.model)
+
+    def limits(self, key: Key | str) -> tuple[Limit, ...]:
+        """Return the limits that apply to a key."""
+        _, policy = self.policy(key)
+        return () if self._rules is None else policy.limits
 
     def statuses(self, key: Key | str) -> tuple[LimitStatus, ...]:
         """Return each limit, as never used or as used up."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .._decision import Decision, LimitStatus
     from .._events import EventHandler
     from .._heartbeat import Holds
+    from .._limits import Limit
     from .._policy import Policy
     from .._rules import Cost
     from .._turns import Wish
@@ -104,6 +105,10 @@ class RecordingLimiter(RateLimiter):
         decision = await self._inner.try_acquire_async(key, cost)
         self._note("try_acquire", key, cost, allowed=decision.allowed)
         return decision
+
+    def limits(self, key: Key | str) -> tuple[Limit, ...]:
+        """Pass on. Nothing is asked of the store, so nothing is noted."""
+        return self._inner.limits(key)
 
     def peek(self, key: Key | str) -> tuple[LimitStatus, ...]:
         """Pass on and note it."""
