@@ -124,7 +124,8 @@ class Twins:
 
     def reset(self, policy):
         self.run(_wire.encode_reset(self.scope, policy, self.clock()))
-        self.model.forget(policy)
+        kept = set(self.state())
+        self.model.forget(self.now, policy, kept)
         self.nonce += 1
 
     def peek(self, policy):

@@ -85,9 +85,18 @@ class Scope:
     def peek(self, now, policy):
         return Call(self, now, [policy]).standing(policy)
 
-    def forget(self, policy):
+    def forget(self, now, policy, kept):
+        """Reset; of *kept* fields the store keeps another life that closes the old."""
         for name in (own_field(policy), *(["s"] if policy.shared else [])):
-            self.fields.pop(name, None)
+            old = self.fields.pop(name, None)
+            if old is not None and name in kept:
+                old.follow(now)
+                self.lives += 1
+                self.fields[name] = Field(self.lives, old.last, shift=old.shift)
+        # The first write of another life lets idle fields go.
+        for name in [name for name in self.fields if name not in kept]:
+            gone = self.fields.pop(name)
+            assert max(gone.cool, gone.tail, *gone.until.values(), 0) <= now
 
     def _lane(self, lane):
         return self.lanes.setdefault(lane[0], Lane())

@@ -83,20 +83,30 @@ class BoundedSocket:
         self.inner = sock
         self._sock = sock
         self._connection = connection
+        self._polls = False
+
+    def settimeout(self, seconds: float | None) -> None:
+        """Set how long to wait: redis-py looks with 0 whether there is anything."""
+        self._polls = seconds == 0
+        self._sock.settimeout(seconds)
+
+    def _in_time(self) -> None:
+        if not self._polls:
+            self._sock.settimeout(self._connection.socket_timeout)
 
     def recv(self, *args: Any) -> Any:
         """Receive, in time."""
-        self._sock.settimeout(self._connection.socket_timeout)
+        self._in_time()
         return self._sock.recv(*args)
 
     def recv_into(self, *args: Any) -> Any:
         """Receive into a buffer, in time."""
-        self._sock.settimeout(self._connection.socket_timeout)
+        self._in_time()
         return self._sock.recv_into(*args)
 
     def sendall(self, data: Any) -> None:
         """Send, in time."""
-        self._sock.settimeout(self._connection.socket_timeout)
+        self._in_time()
         self._sock.sendall(data)
 
     def __getattr__(self, name: str) -> Any:
