@@ -354,7 +354,11 @@ def test_a_server_that_reads_its_dump(solid, from_seven, tmp_path, caller):
         node.kill()
 
 
-@pytest.mark.parametrize("scheme", ["redis", "redis+cluster"])
+@pytest.mark.parametrize(
+    ("caller", "scheme"),
+    [("sync", "redis"), ("async", "redis+cluster")],
+    indirect=["caller"],
+)
 def test_a_node_of_a_cluster_without_slots(solid, from_seven, tmp_path, caller, scheme):
     """
     CLUSTERDOWN is an outage that passes.

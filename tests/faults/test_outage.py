@@ -21,7 +21,7 @@ from rig_proxy import FaultProxy
 
 LIMIT, WINDOW = 60, 2.0
 PROCESSES = 4
-SETTLED = 5.0
+SETTLED = 2.5
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def tell(name, calls, window, longest, marks):
 
 
 LONG = [
-    pytest.param(WINDOW, 4.0, id="short"),
+    pytest.param(WINDOW, 3.0, id="short"),
     pytest.param(10.0, 20.0, id="long", marks=pytest.mark.soak),
 ]
 

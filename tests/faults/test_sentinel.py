@@ -56,19 +56,24 @@ def test_a_users_client_of_a_primary_is_a_store(empty, module):
         RateLimiter(replica, limits=LIMIT)
 
 
-def test_a_planned_failover_is_absorbed(empty, caller):
+def test_a_planned_failover_is_absorbed(mortal_watched):
     """
-    Roles are exchanged under a client that is connected: its calls go on.
+    Roles are exchanged under clients that are connected: their calls go on.
     """
-    before = empty.leader
-    with caller(empty.url, limits=LIMIT) as user:
-        assert admitted(user, "a", 2) == 2
-        until(lambda: empty.sentinels[0].ask("SENTINEL", "FAILOVER", empty.name))
-        until(lambda: empty.leader is not before)
-        user.acquire("a", timeout=10)
-        assert admitted(user, "a") in {2, 3}  # the copy may lack the last ones
-    with before.client() as client:
-        until(lambda: client.info("replication").get("master_link_status") == "up")
+    before = mortal_watched.leader
+    sentinel = mortal_watched.sentinels[0]
+    with (
+        rig_stores.Blocking(mortal_watched.url, limits=LIMIT) as blocking,
+        rig_stores.OnLoop(mortal_watched.url, limits=LIMIT) as on_loop,
+    ):
+        users = {"a": blocking, "b": on_loop}
+        for scope, user in users.items():
+            assert admitted(user, scope, 2) == 2
+        until(lambda: sentinel.ask("SENTINEL", "FAILOVER", mortal_watched.name))
+        until(lambda: mortal_watched.leader is not before)
+        for scope, user in users.items():
+            user.acquire(scope, timeout=10)
+            assert admitted(user, scope) in {2, 3}  # the copy may lack the last ones
 
 
 @pytest.mark.parametrize(("caller", "end"), rig_stores.ENDS, indirect=["caller"])
