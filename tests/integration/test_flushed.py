@@ -12,12 +12,11 @@ import time
 import pytest
 
 from paceline import RateLimiter, SlidingWindow, TokenBucket
-from paceline._desk import Desk
 from rig import run_processes
+from rig_loss import SECOND, charged, most_inside, noting, unseen
 
 RATE = 200
 PROCESSES, TASKS = 4, 8
-SECOND = 1_000_000
 LIMITS = {
     "window": SlidingWindow(RATE, 1.0),
     "bucket": TokenBucket(RATE, 1.0, burst=RATE),
@@ -32,14 +31,6 @@ def ask(url, kind, seconds, heals):
     machine wakes its tasks is no question here.
     """
     admitted, told = [], []
-    note = Desk.healed
-
-    def healed(desk, scope, policy, before, restored, now):
-        lives = [(life.epoch, life.seq) for life in before[0].lives] if before else []
-        told.append((time.monotonic(), lives))
-        note(desk, scope, policy, before, restored, now)
-
-    Desk.healed = healed
 
     async def run():
         limits = LIMITS[kind]
@@ -50,12 +41,12 @@ def ask(url, kind, seconds, heals):
             async def one():
                 while time.monotonic() < end:
                     permit = await limiter.acquire_async("hot", timeout=None)
-                    post = permit.booking.posts[0]
-                    admitted.append((post.moment, post.epoch, post.stamp // 1000))
+                    admitted.append(charged(permit))
 
             await asyncio.gather(*(one() for _ in range(TASKS)))
 
-    asyncio.run(run())
+    with noting(told):
+        asyncio.run(run())
     return admitted, told
 
 
@@ -79,25 +70,6 @@ def flushed_every_second(server, kind, seconds, *, heals=True):
     admitted = sorted(call for calls, _ in parts for call in calls)
     told = sorted(each for _, some in parts for each in some)
     return admitted, told
-
-
-def unseen(admitted, told):
-    """Return the calls that the first who told of their life had not seen."""
-    first = {}
-    for _, lives in told:
-        for epoch, seq in lives:
-            first.setdefault(epoch, seq)
-    return [call for call in admitted if call[2] > first.get(call[1], call[2])]
-
-
-def most_inside(moments, length):
-    """Return the most that any interval of a length (us) holds."""
-    start = most = 0
-    for end, moment in enumerate(moments):
-        while moments[start] <= moment - length:
-            start += 1
-        most = max(most, end - start + 1)
-    return most
 
 
 def figures(admitted, told, kind):

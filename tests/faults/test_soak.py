@@ -1,0 +1,192 @@
+"""
+Random faults for a long time: nothing over its bound, and nothing that grows.
+
+    python -m pytest -m soak -s tests/faults/test_soak.py
+
+Ten minutes; PACELINE_SOAK_SECONDS says another length, PACELINE_SOAK_SEED another order
+of faults.
+"""
+
+import os
+import random
+import statistics
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import rig
+import rig_fleet
+import rig_loss
+import rig_soak
+from rig_proxy import FaultProxy
+
+SECONDS = float(os.environ.get("PACELINE_SOAK_SECONDS", "600"))
+SEED = int(os.environ.get("PACELINE_SOAK_SEED", "1"))
+PROCESSES = 4
+PAUSE = (1.5, 4.0)  # seconds between faults
+
+pytestmark = pytest.mark.soak
+
+
+@pytest.fixture
+def node(tmp_path):
+    """Start a server that loses nothing when it is killed."""
+    durable = ("--appendonly", "yes", "--appendfsync", "always")
+    running = rig_fleet.Node(rig.servers()[0][1], tmp_path, *durable).start()
+    running.wait()
+    yield running
+    running.kill()
+
+
+def drop(node, proxy):
+    proxy.cut()
+
+
+def lose_replies(node, proxy):
+    proxy.mode = "reset_on_reply"
+    time.sleep(0.3)
+    proxy.mode = "pass"
+
+
+def black_hole(node, proxy):
+    proxy.mode = "blackhole"
+    time.sleep(1.0)
+    proxy.mode = "pass"
+    proxy.cut()
+
+
+def stop(node, proxy):
+    node.pause()
+    time.sleep(1.0)
+    node.resume()
+
+
+def kill(node, proxy):
+    node.kill()
+    time.sleep(0.5)
+    node.start().wait()
+
+
+def forget_scripts(node, proxy):
+    node.ask("SCRIPT", "FLUSH")
+
+
+def pause_clients(node, proxy):
+    node.ask("CLIENT", "PAUSE", 700, "WRITE")
+
+
+def flush(node, proxy):
+    node.ask("FLUSHALL")
+
+
+FAULTS = [
+    drop,
+    lose_replies,
+    black_hole,
+    stop,
+    kill,
+    forget_scripts,
+    pause_clients,
+    flush,
+]
+
+
+def disturb(node, proxy, seconds):
+    """Do what random says; return how often each fault was done."""
+    chance, done = random.Random(SEED), Counter()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(chance.uniform(*PAUSE))
+        fault = chance.choice(FAULTS)
+        fault(node, proxy)
+        done[fault.__name__] += 1
+    return done
+
+
+def most_at_a_time(calls):
+    """Return the most calls that were under way at once."""
+    edges = [(got, 1) for *_, got in calls]
+    edges += [(got + rig_soak.HELD, -1) for *_, got in calls]
+    most = now = 0
+    for _, step in sorted(edges):
+        now += step
+        most = max(most, now)
+    return most
+
+
+def growth(samples, column):
+    """Return the median of the last quarter of samples less that of the second."""
+    part = len(samples) // 4
+    early = [sample[column] for sample in samples[part : 2 * part]]
+    late = [sample[column] for sample in samples[-part:]]
+    return statistics.median(late) - statistics.median(early)
+
+
+def read(directory):
+    calls = []
+    for path in directory.iterdir():
+        for line in path.read_text().splitlines():
+            moment, epoch, seq, began, got = line.split()
+            calls.append((int(moment), epoch, int(seq), float(began), float(got)))
+    return sorted(calls)
+
+
+def test_random_faults_leave_nothing_over_its_bound_and_nothing_that_grows(
+    node, tmp_path
+):
+    """
+    Sync and async, a window, a bucket and places, in four processes.
+    """
+    directory = tmp_path / "calls"
+    directory.mkdir()
+    with FaultProxy(node.socket) as proxy, ThreadPoolExecutor(1) as pool:
+        jobs = [(proxy.url, i, SECONDS, str(directory)) for i in range(PROCESSES)]
+        going = pool.submit(rig.run_processes, rig_soak.work, jobs, SECONDS + 60)
+        faults = disturb(node, proxy, SECONDS - 8.0)
+        time.sleep(3.0)
+        with node.client() as client:
+            connections = len(client.client_list())
+        parts = going.result()
+        keys = {}
+        with node.client() as client:
+            keys = {key: client.pttl(key) for key in client.scan_iter()}
+            time.sleep(0.5)
+            left = len(client.client_list())
+    calls = read(directory)
+    told = sorted(each for some, *_ in parts for each in some)
+    late = set(rig_loss.unseen(calls, told))
+    most = rig_loss.most_inside([call[0] for call in calls], rig_loss.SECOND)
+    fair = rig_loss.most_inside(
+        [call[0] for call in calls if call not in late], rig_loss.SECOND
+    )
+    tells = {
+        "seconds": SECONDS,
+        "faults": dict(faults),
+        "calls": len(calls),
+        "most": most,
+        "fair": fair,
+        "unseen": len(late),
+        "at a time": most_at_a_time(calls),
+        "errors": [errors for _, errors, _, _ in parts],
+        "KB more": [growth(samples, 1) for _, _, samples, _ in parts],
+        "files more": [growth(samples, 2) for _, _, samples, _ in parts],
+        "threads more": [growth(samples, 3) for _, _, samples, _ in parts],
+        "tasks more": [growth(samples, 4) for _, _, samples, _ in parts],
+        "keys": len(keys),
+        "connections": (connections, left),
+    }
+    print(f"\n{tells}")
+    assert fair <= rig_soak.RATE
+    assert most <= 2 * rig_soak.RATE
+    assert tells["at a time"] <= rig_soak.PLACES + len(late)
+    assert all(kilobytes < 3_000 for kilobytes in tells["KB more"])
+    assert all(files <= 2 for files in tells["files more"])
+    assert all(threads <= 0 for threads in tells["threads more"])
+    assert all(tasks <= 0 for tasks in tells["tasks more"])
+    assert [tasks for *_, tasks in parts] == [0] * PROCESSES
+    assert len(keys) <= 2
+    assert all(expiry > 0 for expiry in keys.values()), keys
+    assert connections <= PROCESSES * (rig_soak.CALLERS + 4)
+    assert left <= 2
