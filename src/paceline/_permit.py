@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -25,7 +26,8 @@ class Permit:
     """
     The right to call once, now.
 
-    Posting happens once: of several calls of settle and cancel the first counts.
+    Posting happens once: of several calls of settle and cancel the first counts. In a
+    fork they do nothing, nor does release: what was booked before it is the parent's.
 
     Attributes:
         waited: Seconds from asking to having it.
@@ -36,6 +38,7 @@ class Permit:
     ) -> None:
         self.waited: float = granted.waited
         self._engine = engine
+        self._owner = os.getpid()
         self._scope = scope
         self._policy = policy
         self._booking = granted.booking
@@ -176,12 +179,16 @@ class Permit:
 
     def _claim(self) -> bool:
         """Tell whether it is the first to post."""
+        if self._owner != os.getpid():
+            return False  # the parent posts it
         with self._lock:
             first, self._posted = not self._posted, True
             return first
 
     def _let_go(self) -> bool:
         """Tell whether it is the first to end the hold; nothing renews it any more."""
+        if self._owner != os.getpid():
+            return False
         with self._lock:
             first, self._held = self._held, False
         if first:

@@ -77,3 +77,4 @@ class Warden(ABC):
     def forked(self) -> None:
         """Forget what is the parent's: its outages, and what it owes."""
         self._survival.forget()
+        self._desk.owed.clear()
