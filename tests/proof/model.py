@@ -92,7 +92,7 @@ class Scope:
             if old is not None and name in kept:
                 old.follow(now)
                 self.lives += 1
-                self.fields[name] = Field(self.lives, old.last, shift=old.shift)
+                self.fields[name] = Field(self.lives, now, shift=old.shift)
         # The first write of another life lets idle fields go.
         for name in [name for name in self.fields if name not in kept]:
             gone = self.fields.pop(name)
