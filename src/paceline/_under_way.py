@@ -25,7 +25,7 @@ class UnderWay:
         self._doer = (os.getpid(), threading.get_ident())
         self._lock = threading.Lock()
         self._lock.acquire()
-        self.over = False
+        self.over: bool = False
 
     def end(self) -> None:
         """Let those go on who wait for it."""

@@ -39,8 +39,8 @@ class ClusterSource:
         timeouts: tuple[float, float],
         remap: Callable[[Address], Address] | None = None,
     ) -> None:
-        self.seeds = tuple(seeds)
-        self.window = Window(sum(timeouts), FAILOVER)
+        self.seeds: tuple[Address, ...] = tuple(seeds)
+        self.window: Window = Window(sum(timeouts), FAILOVER)
         self._kinds = kinds
         self._options = options
         self._timeouts = timeouts

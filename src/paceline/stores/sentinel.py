@@ -47,7 +47,7 @@ class SentinelSource:
         options: dict[str, Any],
         timeouts: tuple[float, float],
     ) -> None:
-        self.window = Window(sum(timeouts), FAILOVER)
+        self.window: Window = Window(sum(timeouts), FAILOVER)
         self._name = name
         self._sentinels = tuple(sentinels)
         self._kinds = kinds
