@@ -88,9 +88,11 @@ def test_a_stored_period_stands_until_its_end(clean_server, monkeypatch):
         return tuple(moment - HOUR for moment in real(period, zone, now))
 
     monkeypatch.setattr(_wire, "boundaries", sooner)
+    one.policy.notes.clear()
     assert not one.acquire().decision
     one.now = NOON + 12 * HOUR - 1
     monkeypatch.setattr(_wire, "boundaries", real)
+    one.policy.notes.clear()
     assert not one.acquire().decision
 
 
