@@ -52,9 +52,12 @@ class Engine(Worlds, Warden):
 
     Attributes:
         brief: Whether asks may go the short way, which no driver sees.
+
+        shares: Whether there is a store that processes tell things through.
     """
 
     brief = True
+    shares = True
 
     def __init__(
         self,

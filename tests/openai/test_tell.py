@@ -11,6 +11,7 @@ from paceline._policy import Policy
 from paceline._script import load
 from paceline.openai import QuotaExhausted, learnt, limit
 from paceline.openai._pace import Pace
+from paceline.testing import InstantLimiter, RecordingLimiter, RefusingLimiter
 from scripts import SECOND, T0, Account
 
 ASK = [{"role": "user", "content": "a text that has a few more words in it " * 9}]
@@ -236,3 +237,28 @@ def test_a_store_that_does_not_answer_is_left_alone(
         assert len(looks) == 1
         assert not account.may_meet(account._meets - 1.0)
         assert "facts were not shared" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("stand_in", "answered"),
+    [
+        (InstantLimiter(limits=LIMITS), True),
+        (RecordingLimiter(InstantLimiter(limits=LIMITS)), True),
+        (RefusingLimiter(limits=LIMITS), False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_stand_in_without_a_store_does_for_the_adapter(
+    world, mock, api_key, stand_in, answered
+):
+    """
+    Our users' tests wrap their clients too: there is nobody to share anything with.
+    """
+    client = world.open(mock.base_url, api_key, max_retries=0)
+    limit(client, stand_in, scope="a", timeout=0.1)
+    try:
+        assert ask(world, client, "gpt-4o").usage.total_tokens
+    except openai.RateLimitError:
+        assert not answered
+    else:
+        assert answered

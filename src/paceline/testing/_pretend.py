@@ -162,6 +162,8 @@ class RefusingLimiter(_Pretender):
 class _PretendEngine(Engine):
     """Knows rules and no store. *retry_after* is None if it grants."""
 
+    shares = False
+
     def __init__(self, rules: Rules | Scopes | None, retry_after: float | None) -> None:
         self._rules = rules
         self._later = retry_after

@@ -146,6 +146,8 @@ class RecordingLimiter(RateLimiter):
 class _RecordingEngine(Engine):
     """Takes permits from another engine, and notes who got or wanted one."""
 
+    shares = False
+
     def __init__(self, inner: Engine, calls: list[Recorded]) -> None:
         self._inner = inner
         self._calls = calls
