@@ -140,7 +140,7 @@ def test_no_window_holds_more_than_the_limit_while_the_store_is_gone(
     tell(how, calls, window, longest, marks)
     assert most_in_a_window(calls, window) <= LIMIT
     gone, back = marks
-    assert during(calls, gone + 1.5, back) > 0
+    assert during(calls, gone + 0.2, back) > 0
     assert during(calls, back + SETTLED, back + SETTLED + window) > 0
     assert longest < 3.0
 
