@@ -31,13 +31,14 @@ limits = ["5/s", "1M tokens/month calendar Europe/Paris"]
 [scopes.team-b]
 """
 
+SECRET = '"sk-live-abcdefghijklmnop"'
 PIECES = [
     *('"', "'", '"""', "[", "]", "[[", "{", "}", "=", ",", ".", "#", "\n", " ", "\\"),
     *("store", "limits", "scopes", "shared", "families", "key_env", "guard", "limit"),
     *("team-a", '"*"', '"5/s"', '"5/mn"', '"500 rpm"', "0.05", "-1", "1e999", "nan"),
     *("true", "1979-05-27", "0x" + "f" * 50, "9" * 5000, "é", "模型", "\x00", "\ud800"),
     *('"redis://h:x"', '"redis://u:p@h"', '"embedded://x"', '"unix://"', '"{x}"'),
-    *('"sk-live-abcdefghijklmnop"', "api_key", "store_env", "name", "slots", "\r\n"),
+    *(SECRET, "api_key", "store_env", "name", "slots", "\r\n"),
     *("\u2028", "\t", "\x0b", "_env", '"x" = ', "[limits]\n", "[scopes.x]\n"),
 ]
 
@@ -172,7 +173,8 @@ def check_told(error, text):
         assert 1 <= each.column <= len(lines[each.line - 1]) + 1
         assert not each.caret or each.caret.count("\n") == 1
         assert "\x1b" not in str(each)
-    assert "abcdefghijklmnop" not in str(error)
+    if SECRET in text:  # a key that lost its beginning looks like any word
+        assert "abcdefghijklmnop" not in str(error)
 
 
 def check_usable(section):
