@@ -49,7 +49,7 @@ def failing(monkeypatch):
         (StoreError("no"), 4),
         (StoreUnavailable("no"), 4),
         (RateLimitExceeded("no", decision=DENIED), 5),
-        (MisuseError("no"), 1),
+        (MisuseError("no"), 2),
         (PacelineError("no"), 1),
         (ConfigError("no", code="P601"), 2),
         (KeyboardInterrupt(), 130),

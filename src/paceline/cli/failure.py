@@ -8,6 +8,7 @@ import sys
 from paceline._errors import (
     ConfigError,
     CostError,
+    MisuseError,
     PacelineError,
     RateLimitExceeded,
     StoreError,
@@ -21,6 +22,7 @@ INTERRUPTED = 130
 _BY_KIND: tuple[tuple[type[PacelineError], int], ...] = (
     (ConfigError, 3),
     (CostError, 3),
+    (MisuseError, USAGE),
     (StoreError, 4),
     (RateLimitExceeded, 5),
 )
