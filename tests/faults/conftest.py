@@ -19,33 +19,31 @@ def binary():
     return rig.servers()[0][1]
 
 
+def started(fleet):
+    """Start a fleet of servers, and end it afterwards."""
+    yield fleet.start()
+    fleet.kill()
+
+
 @pytest.fixture(scope="session")
 def cluster(binary, tmp_path_factory):
     """Start a cluster that no test breaks."""
-    running = rig_fleet.Cluster(binary, tmp_path_factory.mktemp("cluster"))
-    yield running.start()
-    running.kill()
+    yield from started(rig_fleet.Cluster(binary, tmp_path_factory.mktemp("cluster")))
 
 
 @pytest.fixture
 def mortal_cluster(binary, tmp_path):
     """Start a cluster for one test."""
-    running = rig_fleet.Cluster(binary, tmp_path)
-    yield running.start()
-    running.kill()
+    yield from started(rig_fleet.Cluster(binary, tmp_path))
 
 
 @pytest.fixture(scope="session")
 def watched(binary, tmp_path_factory):
     """Start a primary with Sentinels that no test breaks; its role may move."""
-    running = rig_fleet.Watched(binary, tmp_path_factory.mktemp("watched"))
-    yield running.start()
-    running.kill()
+    yield from started(rig_fleet.Watched(binary, tmp_path_factory.mktemp("watched")))
 
 
 @pytest.fixture
 def mortal_watched(binary, tmp_path):
     """Start a primary with Sentinels for one test."""
-    running = rig_fleet.Watched(binary, tmp_path)
-    yield running.start()
-    running.kill()
+    yield from started(rig_fleet.Watched(binary, tmp_path))
