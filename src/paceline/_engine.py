@@ -149,18 +149,21 @@ class Engine(Worlds, Warden):
     def decide(self, key: Key | str, cost: Cost) -> Decision:
         """Decide for now, blocking; as :meth:`try_acquire` says."""
         if self._watch is None and self.brief:
-            scope, policy = self.lookup(key)
-            refuse_places(policy)
-            request = request_now(policy, policy.charges(cost))
+            scope, request = self._request(key, cost)
             store = self._open().sync()
             found = None
-            if self._survival.brief(scope, policy):
+            if self._survival.brief(scope, request.policy):
                 found = _short.ask(self._desk, store, scope, request)
             if isinstance(found, Answer):
                 return self._decided(scope, request, found)
             if found is not None:
                 return _sync.run(self.try_acquire(key, cost), store, found)
         return self.run(self.try_acquire(key, cost))
+
+    def _request(self, key: Key | str, cost: Cost) -> tuple[Scope, Request]:
+        scope, policy = self.lookup(key)
+        refuse_places(policy)
+        return scope, request_now(policy, policy.charges(cost))
 
     def _decided(self, scope: Scope, request: Request, answer: Answer) -> Decision:
         decision = answer.decision
@@ -172,12 +175,10 @@ class Engine(Worlds, Warden):
     async def decide_async(self, key: Key | str, cost: Cost) -> Decision:
         """Do as :meth:`decide` does, on the running event loop."""
         if self._watch is None and self.brief:
-            scope, policy = self.lookup(key)
-            refuse_places(policy)
-            request = request_now(policy, policy.charges(cost))
+            scope, request = self._request(key, cost)
             store = self._open().aio()
             found = None
-            if self._survival.brief(scope, policy):
+            if self._survival.brief(scope, request.policy):
                 found = await _short.ask_async(self._desk, store, scope, request)
             if isinstance(found, Answer):
                 return self._decided(scope, request, found)
