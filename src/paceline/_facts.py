@@ -22,6 +22,11 @@ FACT = ("account", "name", "value", "life")
 # Facts of the whole scope, whatever the model.
 SCOPE = "f"
 
+# The name of the fact that a provider gives unused tokens back.
+GIVES_BACK = "gives_back"
+
+_UNTIL, _ROW = 16, 22
+
 
 class Fact(NamedTuple):
     """
@@ -81,6 +86,31 @@ def decode_note(reply: Any) -> Mapping[str, Known]:
             f"the store's reply makes no sense ({type(reply).__name__})", code="P209"
         ) from error
     return known
+
+
+def read_facts(field: bytes | str, now: int) -> Mapping[str, str]:
+    """
+    Read a field of facts at the server's moment *now*, in microseconds.
+
+    The Python twin of ``facts_decode`` in ``lua/lib/facts.lua``.
+
+    Raises:
+        ValueError: If it is no field of facts.
+    """
+    text = field.encode() if isinstance(field, str) else field
+    facts: dict[str, str] = {}
+    start = _UNTIL
+    while start < len(text):
+        name_from = start + _ROW
+        row = text[start:name_from]
+        value_from = name_from + int(row[16:18])
+        end = value_from + int(row[18:])
+        if end > len(text):
+            raise ValueError("a field of facts that ends too soon")
+        if int(row[:16]) > now:
+            facts[text[name_from:value_from].decode()] = text[value_from:end].decode()
+        start = end
+    return facts
 
 
 def _text(value: bytes | str) -> str:

@@ -14,6 +14,7 @@ import pytest
 
 from paceline import CalendarWindow, Key, RateLimiter, TokenBucket
 from paceline._calls import Clock, Request
+from paceline._facts import GIVES_BACK, Fact, encode_note
 from paceline._wire import encode_acquire
 from paceline.cli import main, top
 
@@ -171,6 +172,26 @@ def test_limits_that_are_given_are_shown_unused(clean_server, run, document):
         ("2k tokens/min", 2_000),
     ]
     assert run("status", "--limits", "nonsense")[0] == 3
+
+
+def test_status_tells_where_unused_tokens_come_back(clean_server, run, document):
+    """
+    Of the model whose answers showed it, and of no other one.
+    """
+    with limiter(clean_server, "9/min") as ours:
+        for model, name in (("m", GIVES_BACK), ("o", "another")):
+            key = Key(scope="a", model=model)
+            ours.acquire(key)
+            scope, policy = ours._engine.lookup(key)
+            call = encode_note(scope, policy, [Fact(name, "1", 60.0)], Clock(1, 0))
+            ours._engine._store.sync().call(call, time.monotonic())
+    shown = document("status")["scopes"][0]["accounts"]
+    assert [(each["model"], each["gives_back"]) for each in shown] == [
+        ("m", True),
+        ("o", False),
+    ]
+    code, _, err = run("status")
+    assert (code, err) == (0, "a m: unused tokens come back, answers showed.\n")
 
 
 def test_status_writes_nothing_and_reads_nothing_foreign(clean_server, run):

@@ -84,6 +84,21 @@ def test_a_fact_is_of_one_model_or_of_the_scope(board):
     assert board() == {"pause": ("é", 5.0), "ratio": ("1.5", 5.0)}
 
 
+def test_facts_are_read_without_a_script_as_with_it(board):
+    """
+    Those that hold, until their end, whatever their bytes; half a field is an error.
+    """
+    board(_facts.Fact("ratio", "1.5", 5.0), _facts.Fact("pause", "é", 9.0))
+    field = board.account.client.hget(board.account.key, "f:m")
+    for at in (0.0, 4.999999, 5.0, 8.999999, 9.0):
+        known = {name: kept.value for name, kept in board(at=at).items()}
+        assert _facts.read_facts(field, T0 + round(at * SECOND)) == known
+    text = field if isinstance(field, str) else field.decode()
+    assert _facts.read_facts(text, T0) == {"ratio": "1.5", "pause": "é"}
+    with pytest.raises(ValueError, match="too soon"):
+        _facts.read_facts(text[:-1], T0)
+
+
 def test_facts_touch_no_limit_and_keep_the_hash_as_long_as_they_hold(board):
     """
     The accounts stay as they are; the hash expires later than both.

@@ -99,6 +99,13 @@ def tell_rest(look: Look, where: str) -> None:
     """Say on stderr what the table does not show."""
     if not look.scopes:
         click.echo(f"No such account at {where}: never used, or long ago.", err=True)
+    for scope in look.scopes:
+        for account in scope.accounts:
+            if account.gives_back:
+                name = " ".join(filter(None, (scope.label, account.model)))
+                click.echo(
+                    f"{name}: unused tokens come back, answers showed.", err=True
+                )
     unknown = sum(len(a.unknown) for scope in look.scopes for a in scope.accounts)
     if unknown:
         text = f"{unknown} limits are of a later release of paceline and not shown."

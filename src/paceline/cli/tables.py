@@ -129,4 +129,5 @@ def _account(account: Account, tag: str, rates: Rates | None) -> dict[str, objec
         "cool_down": account.cool_us / 1_000_000,
         "limits": limits,
         "unknown": list(account.unknown),
+        "gives_back": account.gives_back,
     }

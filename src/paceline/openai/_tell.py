@@ -12,7 +12,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from paceline._errors import PacelineError
-from paceline._facts import Fact, Known, decode_note, encode_note
+from paceline._facts import GIVES_BACK, Fact, Known, decode_note, encode_note
 
 from ._effects import Now, Plan, Verb
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("paceline")
 
-RATIO, GIVES_BACK, SLOW, PAUSE = "ratio", "gives_back", "slow", "pause"
+RATIO, SLOW, PAUSE = "ratio", "slow", "pause"
 
 # What was learnt holds for a week, and is told again when a day of it has gone.
 _LEARNT, _REFRESH = 7 * 86_400.0, 6 * 86_400.0

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import randrange
 from typing import TYPE_CHECKING, Any
 
 from .._calls import Arg, Call
 from .._errors import StoreError
+from .._facts import GIVES_BACK, read_facts
 from .._standing import Standing, standing
 from .._state import read_field
 from ..stores._open import open_store
@@ -50,6 +51,8 @@ class Account:
         standings: Its limits.
 
         unknown: Tags of limits that this release does not know.
+
+        gives_back: Whether answers showed that unused tokens come back.
     """
 
     field: str
@@ -57,6 +60,7 @@ class Account:
     cool_us: int
     standings: tuple[Standing, ...]
     unknown: tuple[str, ...] = ()
+    gives_back: bool = False
 
     @property
     def shared(self) -> bool:
@@ -220,17 +224,20 @@ class Reader:
         self, key: str, values: Mapping[Any, Any], now_us: int
     ) -> tuple[ScopeState, int]:
         accounts, strange, name = [], 0, None
-        for field, value in values.items():
-            field_name, text = _text(field), _text(value)
+        fields = {_text(field): value for field, value in values.items()}
+        for field_name, value in fields.items():
+            text = _text(value)
             if field_name == "n":
                 name = text
             elif field_name == SHARED or field_name.startswith(_OWN):
                 try:
                     account = self._account(field_name, text, now_us)
+                    facts = read_facts(fields.get(f"f:{field_name[2:]}", b""), now_us)
                 except (ValueError, IndexError):
                     strange += 1
                 else:
-                    accounts += [account] if account else []
+                    shown = GIVES_BACK in facts
+                    accounts += [replace(account, gives_back=shown)] if account else []
         accounts.sort(key=lambda account: (account.shared, account.field))
         tag = key.removeprefix(PREFIX).strip("{}")
         return ScopeState(tag, name, tuple(accounts)), strange
