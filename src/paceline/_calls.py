@@ -230,6 +230,26 @@ def request_now(policy: Policy, charges: tuple[int, ...]) -> Request:
     return request
 
 
+def request_of(
+    policy: Policy,
+    charges: tuple[int, ...],
+    max_wait_us: int,
+    horizon_us: int,
+    span_us: int,
+    part: int,
+) -> Request:
+    """Return the request of somebody who asks for the first time; many ask alike."""
+    how = (charges, max_wait_us, horizon_us, span_us, part)
+    known: dict[tuple[object, ...], Request] = policy.notes.setdefault("first", {})
+    request = known.get(how)
+    if request is None:
+        request = Request(policy, *how)
+        if len(known) >= _MOST_KNOWN:
+            known.clear()
+        known[how] = request
+    return request
+
+
 class Post(NamedTuple):
     """
     What one limit was charged.

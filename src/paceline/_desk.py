@@ -82,6 +82,8 @@ class Desk:
     _told: float = -inf
     _agreed: set[tuple[str, str, str]] = field(default_factory=set)
     _warned: set[tuple[str, str]] = field(default_factory=set)
+    # By whose limits an account is known, and none of them was disagreed on.
+    _settled: dict[tuple[str, str], Policy] = field(default_factory=dict)
 
     def owe(self, error: BaseException, scope: Scope) -> None:
         """Note the call that an error says may have been carried out, if any."""
@@ -198,6 +200,12 @@ class Desk:
         """
         if not answer.charged:
             return
+        whose = (scope.key, policy.account)
+        if not answer.others:
+            if self._settled.get(whose) is policy:
+                return
+            if len(self._settled) < _MOST_HEARD:
+                self._settled[whose] = policy
         others = {id(limit): theirs for limit, theirs in answer.others}
         for limit in policy.limits:
             name = (scope.key, policy.account, limit.tag)

@@ -7,13 +7,13 @@ Shared by the facade, reservations and decorators.
 from __future__ import annotations
 
 from random import random
-from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
-from . import _plans, _short, _sync
+from . import _plans, _sync
 from ._almanac import Almanac
+from ._asking import Asking
 from ._attendant import Attendant
-from ._calls import Scope, request_now
+from ._calls import Scope
 from ._desk import Desk
 from ._effects import Plan
 from ._errors import ConfigError, MisuseError
@@ -22,22 +22,19 @@ from ._key import Key, as_key
 from ._limits import SECOND_US
 from ._options import as_policy, as_secret, counts_as_used, seconds, watch
 from ._outage import Outage
-from ._permit import Permit
-from ._reply import Answer
-from ._rules import Cost, Policy, Rules
+from ._rules import Policy, Rules
 from ._scopes import Scopes
 from ._survival import Survival
 from ._ward import Warden
-from ._wish import Granted, Wish
 from ._worlds import Worlds
 from .stores._open import open_store
 
 if TYPE_CHECKING:
     from ._amends import Whose
-    from ._calls import Request
-    from ._decision import Decision, LimitStatus
+    from ._decision import LimitStatus
     from ._events import EventHandler
     from ._heartbeat import Holds
+    from ._permit import Permit
     from .stores import Store
 
 T = TypeVar("T")
@@ -46,17 +43,14 @@ _LONGEST_GUARD = 60.0
 _MOST_KNOWN = 4_096
 
 
-class Engine(Worlds, Warden):
+class Engine(Asking, Worlds, Warden):
     """
     Rules, a store and what was last heard of it.
 
     Attributes:
-        brief: Whether asks may go the short way, which no driver sees.
-
         shares: Whether there is a store that processes tell things through.
     """
 
-    brief = True
     shares = True
 
     def __init__(
@@ -124,85 +118,6 @@ class Engine(Worlds, Warden):
         from . import _aio  # noqa: PLC0415 -- asyncio is not everybody's
 
         return await _aio.run(plan, self._open().aio())
-
-    def acquire(self, key: Key | str, cost: Cost, wish: Wish) -> Permit:
-        """Wait for a permit, blocking."""
-        scope, policy = self.lookup(key)
-        plan = self._acquire(scope, policy, cost, wish)
-        return Permit(self, scope, policy, self.run(plan))
-
-    async def acquire_async(self, key: Key | str, cost: Cost, wish: Wish) -> Permit:
-        """Wait for a permit on the running event loop."""
-        scope, policy = self.lookup(key)
-        plan = self._acquire(scope, policy, cost, wish)
-        return Permit(self, scope, policy, await self.run_async(plan))
-
-    def _acquire(
-        self, scope: Scope, policy: Policy, cost: Cost, wish: Wish
-    ) -> Plan[Granted]:
-        charges = policy.charges(cost)
-        plan = self._survival.acquire(scope, policy, charges, wish)
-        if self._watch is None:
-            return plan
-        return self._watch.acquire(plan, scope, policy, charges)
-
-    def decide(self, key: Key | str, cost: Cost) -> Decision:
-        """Decide for now, blocking; as :meth:`try_acquire` says."""
-        if self._watch is None and self.brief:
-            scope, request = self._request(key, cost)
-            store = self._open().sync()
-            found = None
-            if self._survival.brief(scope, request.policy):
-                found = _short.ask(self._desk, store, scope, request)
-            if isinstance(found, Answer):
-                return self._decided(scope, request, found)
-            if found is not None:
-                return _sync.run(self.try_acquire(key, cost), store, found)
-        return self.run(self.try_acquire(key, cost))
-
-    def _request(self, key: Key | str, cost: Cost) -> tuple[Scope, Request]:
-        scope, policy = self.lookup(key)
-        refuse_places(policy)
-        return scope, request_now(policy, policy.charges(cost))
-
-    def _decided(self, scope: Scope, request: Request, answer: Answer) -> Decision:
-        decision = answer.decision
-        if decision.allowed:
-            charges = request.charges
-            self._survival.admitted(scope, request.policy, charges, monotonic())
-        return decision
-
-    async def decide_async(self, key: Key | str, cost: Cost) -> Decision:
-        """Do as :meth:`decide` does, on the running event loop."""
-        if self._watch is None and self.brief:
-            scope, request = self._request(key, cost)
-            store = self._open().aio()
-            found = None
-            if self._survival.brief(scope, request.policy):
-                found = await _short.ask_async(self._desk, store, scope, request)
-            if isinstance(found, Answer):
-                return self._decided(scope, request, found)
-            if found is not None:
-                from . import _aio  # noqa: PLC0415 -- as above
-
-                return await _aio.run(self.try_acquire(key, cost), store, found)
-        return await self.run_async(self.try_acquire(key, cost))
-
-    def try_acquire(self, key: Key | str, cost: Cost) -> Plan[Decision]:
-        """
-        Plan a decision for now.
-
-        Raises:
-            MisuseError: If a limit counts concurrent calls: nobody could say when
-                this one is over (P505).
-        """
-        scope, policy = self.lookup(key)
-        refuse_places(policy)
-        charges = policy.charges(cost)
-        plan = self._survival.try_acquire(scope, policy, charges)
-        if self._watch is None:
-            return plan
-        return self._watch.decision(plan, scope, policy, charges)
 
     def peek(self, key: Key | str) -> Plan[tuple[LimitStatus, ...]]:
         """Plan a look at how the limits stand."""
@@ -280,20 +195,3 @@ class Engine(Worlds, Warden):
                 await self.heartbeat.stop_async()
             finally:
                 await self._store.aclose()
-
-
-def refuse_places(policy: Policy) -> None:
-    """
-    Refuse to take a place of a concurrency limit where nobody could release it.
-
-    Raises:
-        MisuseError: If the policy has such a limit (P505).
-    """
-    if policy.leases:
-        raise MisuseError(
-            "try_acquire() gives no permit that could be released, but a limit "
-            "counts concurrent calls",
-            code="P505",
-            hint="Use acquire(key, cost, timeout=0), and settle() or release() the "
-            "permit, or reserve().",
-        )

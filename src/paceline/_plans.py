@@ -31,7 +31,11 @@ _MOST_LOST = 4
 
 
 def decide(
-    desk: Desk, scope: Scope, request: Request, until: float = inf
+    desk: Desk,
+    scope: Scope,
+    request: Request,
+    until: float = inf,
+    known: StoreError | None = None,
 ) -> Plan[Answer]:
     """
     Ask once; anew if a lost reply came back too late to use what it grants.
@@ -39,9 +43,13 @@ def decide(
     Args:
         until: The moment of the monotonic clock at which the caller gives up.
 
+        known: How asking has failed already, by the short way.
+
     Raises:
         CostTooLarge: If a limit can never hold the cost.
     """
+    if known is not None and getattr(known, "until", inf) >= until:
+        raise known
     for _ in range(_MOST_LOST):
         if desk.owed:
             yield from recall(desk, scope, until)
@@ -89,11 +97,7 @@ def _ask(desk: Desk, scope: Scope, request: Request, until: float) -> Plan[Answe
     try:
         answer: Answer = yield Ask(desk.almanac, scope, request, until)
     except BaseException as error:
-        # Interrupted while the server decided: what it booked, nobody will use.
-        late: Answer | None = getattr(error, "answer", None)
-        if late is not None and late.booking is not None:
-            yield from cancel(desk, scope, request.policy, late.booking, until)
-        desk.owe(error, scope)
+        yield from interrupted(desk, scope, request.policy, error, until)
         raise
     if answer.never:
         pairs = zip(request.policy.limits, request.charges, strict=True)
@@ -103,6 +107,16 @@ def _ask(desk: Desk, scope: Scope, request: Request, until: float) -> Plan[Answe
             hint="No waiting would help: lower the cost or raise the limit.",
         )
     return answer
+
+
+def interrupted(
+    desk: Desk, scope: Scope, policy: Policy, error: BaseException, until: float = inf
+) -> Plan[None]:
+    """Give back what an ask may have booked for somebody who does not hear of it."""
+    late: Answer | None = getattr(error, "answer", None)
+    if late is not None and late.booking is not None:
+        yield from cancel(desk, scope, policy, late.booking, until)
+    desk.owe(error, scope)
 
 
 def recall(desk: Desk, scope: Scope, until: float) -> Plan[None]:
@@ -135,10 +149,15 @@ def recall(desk: Desk, scope: Scope, until: float) -> Plan[None]:
 
 
 def try_acquire(
-    desk: Desk, scope: Scope, policy: Policy, charges: tuple[int, ...]
+    desk: Desk,
+    scope: Scope,
+    policy: Policy,
+    charges: tuple[int, ...],
+    known: StoreError | None = None,
 ) -> Plan[Decision]:
-    """Ask once, for now."""
-    answer = yield from decide(desk, scope, Request(policy, charges, 0))
+    """Ask once, for now; *known* as of :func:`decide`."""
+    request = Request(policy, charges, 0)
+    answer = yield from decide(desk, scope, request, inf, known)
     return answer.decision
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from operator import index
 from typing import Any, TypeAlias
 
-from ._errors import CostError, CostTooLarge
+from ._errors import CostError, CostTooLarge, MisuseError
 from ._limits import MOST_BUCKET, MOST_WINDOW, Concurrency, Limit, TokenBucket
 from ._suggest import closest, listed, shown
 
@@ -104,6 +104,22 @@ class Policy:
         elif type(cost) is int and 0 <= cost <= self._most:
             return (cost,) * len(self._meters)
         return self._charge_with_care(cost)
+
+    def refuse_places(self) -> None:
+        """
+        Refuse to take a place of a concurrency limit where nobody could release it.
+
+        Raises:
+            MisuseError: If there is such a limit (P505).
+        """
+        if self.leases:
+            raise MisuseError(
+                "try_acquire() gives no permit that could be released, but a limit "
+                "counts concurrent calls",
+                code="P505",
+                hint="Use acquire(key, cost, timeout=0), and settle() or release() the "
+                "permit, or reserve().",
+            )
 
     def spent(self, cost: Cost) -> dict[str, int]:
         """

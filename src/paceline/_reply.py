@@ -161,7 +161,8 @@ def _answers(
     end = sum([3 + _STATUS * len(request.charges) for request in requests])
     if len(values) < end:
         raise strange(reply)
-    others = dict(zip(values[end::2], values[end + 1 :: 2], strict=True))
+    more = values[end:]
+    others = dict(zip(more[::2], more[1::2], strict=True)) if more else {}
     sent = Sent(scope, book, int(reply[1]), age, fields, others, values)
     answers = []
     at = 0

@@ -11,19 +11,26 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from . import _plans, _sync
+from ._caller import Begun, span_us
 from ._effects import Ask
 from ._errors import StoreError
+from ._reply import Answer
 from ._sight import is_lost
 
 if TYPE_CHECKING:
+    from ._caller import Caller
     from ._calls import Request, Scope
     from ._desk import Desk
-    from ._reply import Answer
-    from .stores import AsyncStore, SyncStore
+    from ._effects import Plan, Ticket
+    from .stores import AsyncStore, Lines, SyncStore
+
+# By so many microseconds the time for which turns may be used late is rounded up: most
+# callers then ask alike.
+_STEP_US = 1_000
 
 
 def ask(
-    desk: Desk, store: SyncStore, scope: Scope, request: Request
+    desk: Desk, store: SyncStore, scope: Scope, request: Request, until: float = inf
 ) -> Answer | StoreError | None:
     """
     Ask once.
@@ -37,11 +44,11 @@ def ask(
     if before is None or desk.owed or store.direct is None:
         return None
     try:
-        answer = store.direct.ask(desk.almanac, scope, request)
-    except StoreError as error:
-        return error
+        answer = store.direct.ask(desk.almanac, scope, request, until)
     except BaseException as error:
         desk.owe(error, scope)
+        if isinstance(error, StoreError):
+            return error
         raise
     if answer is None or answer.never:
         return None
@@ -54,8 +61,8 @@ def ask(
 
 
 async def ask_async(
-    desk: Desk, store: AsyncStore, scope: Scope, request: Request
-) -> Answer | BaseException | None:
+    desk: Desk, store: AsyncStore, scope: Scope, request: Request, until: float = inf
+) -> Answer | StoreError | None:
     """
     Ask once, with all who ask in this iteration of the loop.
 
@@ -65,26 +72,78 @@ async def ask_async(
     before = desk.seen.get((scope.key, policy.account))
     if before is None or desk.owed:
         return None
-    batch, future = store.counter.join(Ask(desk.almanac, scope, request, inf))
+    batch, future = store.counter.join(Ask(desk.almanac, scope, request, until))
     try:
         answer = await future
-    except Exception as error:  # noqa: BLE001 -- the plan's
-        return error
-    except BaseException as error:  # noqa: BLE001 -- the plan raises it again
+    except BaseException as error:
         await batch.tell(error, future)
-        return error
+        await _run(_plans.interrupted(desk, scope, policy, error), store)
+        if isinstance(error, StoreError):
+            return error
+        raise
     if batch.note is not policy:
         if is_lost(before[0], answer) or answer.replayed:
             if answer.booking is not None:
-                from . import _aio  # noqa: PLC0415 -- asyncio is not everybody's
-
                 plan = _plans.cancel(desk, scope, policy, answer.booking)
-                await _aio.run(plan, store)
+                await _run(plan, store)
             return None
         # All who share a call hear the same of the account.
         now = monotonic()
-        desk.hear(scope, now, policy, answer)
+        desk.listen(scope, policy, now, answer.cool_us)
+        desk.compare(scope, policy, answer)
         last = next(each for each in reversed(batch.answers) if each.is_of(policy))
         desk.keep(scope, (last.alone(), now, policy))
         batch.note = policy
     return None if answer.never else answer
+
+
+async def _run(plan: Plan[None], store: AsyncStore) -> None:
+    from . import _aio  # noqa: PLC0415 -- asyncio is not everybody's
+
+    await _aio.run(plan, store)
+
+
+def enter(lines: Lines, caller: Caller) -> Ticket | None:
+    """Take a caller's place in its line, if it has one; whoever enters must leave."""
+    if not caller.lines_up:
+        return None
+    return lines.enter(caller.scope.key, caller.line, ahead=False)
+
+
+def begin(desk: Desk, store: SyncStore, caller: Caller, ticket: Ticket | None) -> Begun:
+    """Ask for a turn, if it is the caller's moment to ask."""
+    span, request = _first(desk, caller, ticket)
+    found = None
+    if request is not None:
+        found = ask(desk, store, caller.scope, request, caller.gives_up)
+    return _begun(caller, span, ticket, found)
+
+
+async def begin_async(
+    desk: Desk, store: AsyncStore, caller: Caller, ticket: Ticket | None
+) -> Begun:
+    """Do as :func:`begin` does, on the running event loop."""
+    span, request = _first(desk, caller, ticket)
+    found = None
+    if request is not None:
+        found = await ask_async(desk, store, caller.scope, request, caller.gives_up)
+    return _begun(caller, span, ticket, found)
+
+
+def _first(
+    desk: Desk, caller: Caller, ticket: Ticket | None
+) -> tuple[int, Request | None]:
+    span = -(-span_us(desk, caller) // _STEP_US) * _STEP_US
+    if ticket is None:
+        return span, caller.first_request(span, leads=True)
+    if not ticket.first:
+        return span, None
+    return span, caller.first_request(span, leads=ticket.leads)
+
+
+def _begun(
+    caller: Caller, span: int, ticket: Ticket | None, found: Answer | StoreError | None
+) -> Begun:
+    if isinstance(found, StoreError):
+        return Begun(caller.start, span, ticket, None, found)
+    return Begun(caller.start, span, ticket, found)

@@ -15,12 +15,10 @@ from typing import TYPE_CHECKING
 from . import _plans, _reply, _turns, _wire
 from ._alone import Alone, OnOutage
 from ._amends import Amends
+from ._caller import Begun
 from ._calls import Booking, Scope
 from ._effects import Now, Plan, Sleep, Stir
-from ._errors import (
-    RateLimitExceeded,
-    StoreUnavailable,
-)
+from ._errors import RateLimitExceeded, StoreError, StoreUnavailable
 from ._outage import Outage
 from ._policy import Policy
 from ._repayment import Account, LocalBooking
@@ -82,30 +80,40 @@ class Survival:
         self._desk = desk
 
     def acquire(
-        self, scope: Scope, policy: Policy, charges: tuple[int, ...], wish: Wish
+        self,
+        scope: Scope,
+        policy: Policy,
+        charges: tuple[int, ...],
+        wish: Wish,
+        begun: Begun | None = None,
     ) -> Plan[Granted]:
-        """Wait for a turn, the store's or one of our own."""
+        """Wait for a turn, the store's or our own; *begun* as of ``_turns.acquire``."""
         if self._policy == "raise":
-            return _turns.acquire(self._desk, scope, policy, charges, wish)
-        return self._acquire(scope, policy, charges, wish)
+            return _turns.acquire(self._desk, scope, policy, charges, wish, begun)
+        account = self.outage.account(scope, policy)
+        return self._acquire(account, charges, wish, begun)
 
     def _acquire(
-        self, scope: Scope, policy: Policy, charges: tuple[int, ...], wish: Wish
+        self,
+        account: Account,
+        charges: tuple[int, ...],
+        wish: Wish,
+        begun: Begun | None,
     ) -> Plan[Granted]:
-        start = yield Now()
+        start = begun.start if begun else (yield Now())
         end = inf if wish.timeout is None else start + wish.timeout
-        account = self.outage.account(scope, policy)
         now = start
         while True:
-            if self._is_gone(now):
+            if begun is None and self._is_gone(now):
                 booking = yield from self._alone.acquire(account, charges, end)
                 if booking is not None:
                     now = yield Now()
                     return Granted(booking, now - start)
             else:
                 try:
-                    granted = yield from self._with(account, charges, wish, end)
+                    granted = yield from self._with(account, charges, wish, end, begun)
                 except StoreUnavailable as error:
+                    begun = None
                     now = yield Now()
                     self._lost(error, account, now)
                     if not self._may_go_on and (now >= end or not self._reached):
@@ -117,10 +125,18 @@ class Survival:
             now = yield Now()
 
     def _with(
-        self, account: Account, charges: tuple[int, ...], wish: Wish, end: float
+        self,
+        account: Account,
+        charges: tuple[int, ...],
+        wish: Wish,
+        end: float,
+        begun: Begun | None,
     ) -> Plan[Granted]:
         """Ask the store; for a moment after an outage within our share only."""
         scope, policy = account.scope, account.policy
+        if begun is not None:
+            how = (scope, policy, charges, wish, begun)
+            return (yield from _turns.acquire(self._desk, *how))
         while True:
             now = yield Now()
             if not self.outage.settling(account, now):
@@ -164,28 +180,32 @@ class Survival:
             self.outage.used(self.outage.account(scope, policy), now, charges)
 
     def try_acquire(
-        self, scope: Scope, policy: Policy, charges: tuple[int, ...]
+        self,
+        scope: Scope,
+        policy: Policy,
+        charges: tuple[int, ...],
+        known: StoreError | None = None,
     ) -> Plan[Decision]:
-        """Decide for now."""
+        """Decide for now; *known* as of ``_plans.decide``."""
         if self._policy in ("raise", "wait"):
-            return _plans.try_acquire(self._desk, scope, policy, charges)
-        return self._try_acquire(scope, policy, charges)
+            return _plans.try_acquire(self._desk, scope, policy, charges, known)
+        account = self.outage.account(scope, policy)
+        return self._try_acquire(account, charges, known)
 
     def _try_acquire(
-        self, scope: Scope, policy: Policy, charges: tuple[int, ...]
+        self, account: Account, charges: tuple[int, ...], known: StoreError | None
     ) -> Plan[Decision]:
-        account = self.outage.account(scope, policy)
         now = yield Now()
-        if not self._is_gone(now):
-            if self.outage.settling(account, now):
+        if known is not None or not self._is_gone(now):
+            if known is None and self.outage.settling(account, now):
                 denied = self._decide(account, charges, now, grant=False)
                 if not denied:
                     return denied
             try:
-                yield from self._count(account, now)
-                decision = yield from _plans.try_acquire(
-                    self._desk, scope, policy, charges
-                )
+                if known is None:
+                    yield from self._count(account, now)
+                how = (account.scope, account.policy, charges, known)
+                decision = yield from _plans.try_acquire(self._desk, *how)
             except StoreUnavailable as error:
                 now = yield Now()
                 self._lost(error, account, now)

@@ -16,22 +16,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def run(plan: Plan[T], store: SyncStore, known: BaseException | None = None) -> T:
-    """
-    Drive *plan* to its end. What goes wrong is thrown into the plan, to decide.
-
-    Args:
-        known: What has become of its first ask already.
-    """
+def run(plan: Plan[T], store: SyncStore) -> T:
+    """Drive *plan* to its end. What goes wrong is thrown into the plan, to decide."""
     step: Callable[[Any], Effect] = plan.send
     value: Any = None
     try:
         while True:
             effect = step(value)
             try:
-                if known is not None and isinstance(effect, Ask):
-                    value, step, known = known, plan.throw, None
-                    continue
                 value, step = _perform(effect, store), plan.send
             except BaseException as error:  # noqa: BLE001 -- the plan raises it again
                 value, step = error, plan.throw

@@ -11,9 +11,9 @@ hold a place that nobody uses.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import inf
 
 from . import _reply, _wire
+from ._caller import Begun, Caller, caller_of, span_us
 from ._calls import Booking, Request, Scope
 from ._decision import Decision
 from ._desk import Desk
@@ -39,64 +39,11 @@ _BEFORE = 0.05
 # give up a turn, a slow one is.
 _LAG = 0.01
 
-# A turn that may be used so many times as late as the limits' own grace costs a
-# fortieth of a window; more is not worth it.
-_MORE_SPARE = 5
-
-# How far ahead who stands in line may book, beside its own time of service: long
-# enough to be there in time, too short to freeze much or to keep others waiting.
-_AHEAD_US = 1_000_000
-_AHEAD_BATCH_US = 250_000
-
-# Thousandths of each limit that a backlog may fill.
-_ALL, _PART_BATCH = 1_000, 900
-
 # Seconds after which who is first looks again whether another process has released a
 # place: from the first to the last pause, by steps, jittered.
 _FIRST_LOOK, _LAST_LOOK, _LOOK_STEP = 0.02, 0.5, 1.5
 
-_FURTHEST = _wire.FURTHEST_US / SECOND_US
-# Whoever waits as long as it takes waits for the store, too.
-_FAR = 1e15
-
 _NAP = 86_400.0  # no clock of a platform sleeps for years
-
-
-@dataclass(frozen=True, slots=True)
-class _Caller:
-    """Who asks, for what, and until when."""
-
-    scope: Scope
-    policy: Policy
-    charges: tuple[int, ...]
-    wish: Wish
-    end: float
-
-    @property
-    def lines_up(self) -> bool:
-        patient = self.wish.timeout != 0
-        cautious = self.wish.estimate or self.wish.batch or self.policy.leases
-        return patient and cautious
-
-    @property
-    def gives_up(self) -> float:
-        """When it stops waiting for the store; "now" means one answer, however."""
-        return inf if self.wish.timeout == 0 else min(self.end, _FAR)
-
-    @property
-    def line(self) -> str:
-        return f"{self.policy.account}{'/batch' if self.wish.batch else ''}"
-
-    def request(self, left: float, span_us: int) -> Request:
-        ahead = _AHEAD_BATCH_US if self.wish.batch else _AHEAD_US
-        return Request(
-            self.policy,
-            self.charges,
-            max_wait_us=int(min(left, _FURTHEST) * SECOND_US),
-            horizon_us=ahead if self.wish.estimate or self.wish.batch else -1,
-            span_us=span_us,
-            part=_PART_BATCH if self.wish.batch else _ALL,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +61,7 @@ def acquire(
     policy: Policy,
     charges: tuple[int, ...],
     wish: Wish,
+    begun: Begun | None = None,
 ) -> Plan[Granted]:
     """
     Get a turn and sleep until it comes.
@@ -123,39 +71,45 @@ def acquire(
     that are late would be more than the limit. In a process that is often a little
     late, all turns are booked with some more to spare.
 
+    Args:
+        begun: What the caller did already, by the short way.
+
     Raises RateLimitExceeded as soon as it is known that the turn comes too late.
     """
-    start = yield Now()
-    end = inf if wish.timeout is None else start + wish.timeout
-    caller = _Caller(scope, policy, charges, wish, end)
+    start = begun.start if begun else (yield Now())
+    caller = caller_of(scope, policy, charges, wish, start)
     spare_us = _wire.spare_us(scope, policy, charges)
-    span_us, late, again = min(desk.spare_us, _MORE_SPARE * spare_us), False, False
+    span, late, again = span_us(desk, caller), False, False
+    if begun is not None:
+        span = begun.span_us
     while True:
         if caller.lines_up:
-            turn = yield from _in_line(desk, caller, span_us, again=again)
+            turn = yield from _in_line(desk, caller, span, begun, again=again)
         else:
-            turn = yield from _at_once(desk, caller, span_us)
-        again = True
+            turn = yield from _at_once(desk, caller, span, begun)
+        begun, again = None, True
         lag = yield from _take_turn(desk, caller, turn)
         if lag is None:
             continue
         lag_us = round(lag * SECOND_US)
         if turn.due > turn.now:
             desk.note_lag(lag_us)
-        if late or lag_us <= max(spare_us, scope.guard_us + span_us):
+        if late or lag_us <= max(spare_us, scope.guard_us + span):
             now = yield Now()
             return Granted(turn.booking, now - start)
-        span_us, late = 2 * lag_us, True
+        span, late = 2 * lag_us, True
         yield from cancel(desk, scope, policy, turn.booking, caller.gives_up)
 
 
-def _at_once(desk: Desk, caller: _Caller, span_us: int) -> Plan[_Turn]:
+def _at_once(
+    desk: Desk, caller: Caller, span: int, begun: Begun | None = None
+) -> Plan[_Turn]:
     """Book as far ahead as the caller will wait."""
     while True:
         now = yield Now()
         left = max(0.0, caller.end - now)
-        request = caller.request(left, span_us)
-        answer = yield from decide(desk, caller.scope, request, caller.gives_up)
+        answer = yield from _ask(desk, caller, caller.request(left, span), begun)
+        begun = None
         now = yield Now()
         turn = yield from _use(desk, caller, answer, now)
         if turn is not None:
@@ -167,23 +121,29 @@ def _at_once(desk: Desk, caller: _Caller, span_us: int) -> Plan[_Turn]:
         yield Sleep(min(wait, _NAP))
 
 
-def _in_line(desk: Desk, caller: _Caller, span_us: int, *, again: bool) -> Plan[_Turn]:
+def _in_line(
+    desk: Desk, caller: Caller, span: int, begun: Begun | None, *, again: bool
+) -> Plan[_Turn]:
     """Wait to be near the front, then ask; who leads asks in turns."""
-    ticket = yield Enter(caller.scope.key, caller.line, ahead=again)
+    ticket = begun.ticket if begun is not None else None
+    if ticket is None:
+        ticket = yield Enter(caller.scope.key, caller.line, ahead=again)
     told, look = False, _FIRST_LOOK
     try:
         while True:
             now = yield Now()
             left = max(0.0, caller.end - now)
-            if not ticket.first:
+            asked = begun is not None and begun.asked
+            if not ticket.first and not asked:
                 if not left:
                     # Not there in time: what is free now decides.
-                    return (yield from _at_once(desk, caller, span_us))
+                    return (yield from _at_once(desk, caller, span))
                 yield Wait(ticket, min(left, _NAP))
                 continue
             leads = ticket.leads
-            request = _request(caller, left, span_us, leads=leads, again=told)
-            answer = yield from decide(desk, caller.scope, request, caller.gives_up)
+            request = caller.request(left, span, leads=leads, again=told)
+            answer = yield from _ask(desk, caller, request, begun)
+            begun = None
             now = yield Now()
             turn = yield from _use(desk, caller, answer, now)
             if turn is not None:
@@ -205,17 +165,19 @@ def _in_line(desk: Desk, caller: _Caller, span_us: int, *, again: bool) -> Plan[
         ticket.leave()
 
 
-def _request(
-    caller: _Caller, left: float, span_us: int, *, leads: bool, again: bool
-) -> Request:
-    request = replace(caller.request(left, span_us), again=again)
-    if leads or request.horizon_us < 0:
-        return request
-    # Who does not lead takes what is there, but no turn to ask again.
-    return replace(request, max_wait_us=min(request.max_wait_us, request.horizon_us))
+def _ask(
+    desk: Desk, caller: Caller, request: Request, begun: Begun | None
+) -> Plan[Answer]:
+    """Ask, unless that was done before there was a plan."""
+    if begun is None:
+        return (yield from decide(desk, caller.scope, request, caller.gives_up))
+    if begun.answer is not None:
+        return begun.answer
+    how = (caller.scope, request, caller.gives_up, begun.error)
+    return (yield from decide(desk, *how))
 
 
-def _use(desk: Desk, caller: _Caller, answer: Answer, now: float) -> Plan[_Turn | None]:
+def _use(desk: Desk, caller: Caller, answer: Answer, now: float) -> Plan[_Turn | None]:
     """Return the turn that an answer holds, if it comes in time."""
     if answer.booking is None:
         return None
@@ -228,7 +190,7 @@ def _use(desk: Desk, caller: _Caller, answer: Answer, now: float) -> Plan[_Turn 
     return _Turn(answer.booking, max(now, now + wait), now)
 
 
-def _too_late(caller: _Caller, decision: Decision) -> RateLimitExceeded:
+def _too_late(caller: Caller, decision: Decision) -> RateLimitExceeded:
     scope, timeout = caller.scope, caller.wish.timeout
     who = "/".join(part for part in (scope.display, caller.policy.account) if part)
     asked = "no wait" if timeout == 0 else f"at most {timeout:g} s"
@@ -240,7 +202,7 @@ def _too_late(caller: _Caller, decision: Decision) -> RateLimitExceeded:
     )
 
 
-def _take_turn(desk: Desk, caller: _Caller, turn: _Turn) -> Plan[float | None]:
+def _take_turn(desk: Desk, caller: Caller, turn: _Turn) -> Plan[float | None]:
     """
     Sleep until a booked turn; return by how many seconds it was missed.
 
@@ -273,7 +235,7 @@ def _take_turn(desk: Desk, caller: _Caller, turn: _Turn) -> Plan[float | None]:
     return None
 
 
-def _ask_cool_down(desk: Desk, caller: _Caller, now: float, due: float) -> Plan[None]:
+def _ask_cool_down(desk: Desk, caller: Caller, now: float, due: float) -> Plan[None]:
     scope, policy = caller.scope, caller.policy
 
     # Many wake at once: one of them asks, the others hear of it.

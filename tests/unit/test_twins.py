@@ -18,7 +18,7 @@ SYNONYMS = {"asyncio": "time", "AsyncStore": "SyncStore"}
 TWINS = [
     (RateLimiter, ["acquire", "cool_down", "peek", "reset", "try_acquire"]),
     (Permit, ["settle", "cancel", "release"]),
-    (Engine, ["acquire", "run"]),
+    (Engine, ["acquire", "decide", "run"]),
 ]
 
 

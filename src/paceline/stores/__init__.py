@@ -71,9 +71,14 @@ class AsyncCounter(Protocol):
 class Direct(Protocol):
     """The short way of a blocking call, if all is as usual."""
 
-    def ask(self, almanac: Almanac, scope: Scope, request: Request) -> Answer | None:
+    def ask(
+        self, almanac: Almanac, scope: Scope, request: Request, until: float
+    ) -> Answer | None:
         """
         Return the answer; None if it takes the long way, and nothing was charged.
+
+        Args:
+            until: The moment of the monotonic clock at which the caller gives up.
 
         Raises:
             StoreError: If the reply was lost, and asking for it again failed.

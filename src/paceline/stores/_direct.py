@@ -8,6 +8,7 @@ is left to the long way; a call that was sent goes on there under its number.
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from .._wire import book_of, encode_acquire
 from ._pack import bulk, pack
 from ._pipes import SyncPipes
 from ._resp import Failure, MoreError, read_one
+from ._sending import LEAST
 from ._translate import FAILURES
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ class Stencil:
 
     def __init__(self, call: Call, request: Request, days: tuple[int, int]) -> None:
         self.call = call
-        self._request = request  # as long as it lives, no other policy has its id
+        self._request = request  # as long as it lives, no other one has its id
         self.days = days
         command = Packed(("EVALSHA", load(call.script).sha, 1, call.key))
         # The call begins with the moment and the chance, the lane is before them.
@@ -95,11 +97,16 @@ class Direct:
         self._breaker = breaker
         self._finish = finish
         self._trip = trip
-        self._stencils: dict[tuple[object, ...], Stencil] = {}
+        self._stencils: dict[tuple[str, int], Stencil] = {}
 
-    def ask(self, almanac: Almanac, scope: Scope, request: Request) -> Answer | None:
+    def ask(
+        self, almanac: Almanac, scope: Scope, request: Request, until: float
+    ) -> Answer | None:
         """
         Return the answer; None if it takes the long way, and nothing was charged.
+
+        Args:
+            until: The moment of the monotonic clock at which the caller gives up.
 
         Raises:
             StoreError: If the reply was lost, and asking for it again failed.
@@ -107,10 +114,7 @@ class Direct:
         connection = self._take()
         if connection is None:
             return None
-        name = (
-            scope.key, id(request.policy), request.charges,
-            request.max_wait_us, request.span_us,
-        )  # fmt: skip
+        name = (scope.key, id(request))
         stencil = self._stencils.get(name)
         if stencil is None or not stencil.days[0] <= almanac.day_us < stencil.days[1]:
             stencil = self._cut(name, almanac, scope, request)
@@ -119,17 +123,22 @@ class Direct:
         asked = monotonic()
         try:
             sock = connection._sock.inner  # noqa: SLF001 -- no public way leads to it
-            sock.settimeout(self._trip)
+            left = self._trip if until == inf else self._left(until, asked)
+            sock.settimeout(left)
             sock.sendall(packed)
-            reply = _receive(sock, asked + self._trip)
+            reply = _receive(sock, asked + left)
         except BaseException as error:  # noqa: BLE001 -- raised again, if need be
-            reply = self._recover(error, connection, stencil.call, request, asked)
+            call = replace(stencil.call, until=until)
+            reply = self._recover(error, connection, call, request, asked)
         self._idle.append(connection)
         if type(reply) is list and reply[0] == DECIDED:
             almanac.day_us = reply[1]
         elif type(reply) is Failure or almanac.other_day(reply):
             return None
         return decode_acquire(reply, scope, (request,))[0]
+
+    def _left(self, until: float, asked: float) -> float:
+        return min(self._trip, max(until - asked, LEAST))
 
     def _take(self) -> Any:
         """Return a connection that is open and has a lane, or None."""
@@ -173,7 +182,7 @@ class Direct:
 
     def _cut(
         self,
-        name: tuple[object, ...],
+        name: tuple[str, int],
         almanac: Almanac,
         scope: Scope,
         request: Request,

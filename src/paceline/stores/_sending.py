@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 # A call has so many seconds for its round trip, however little its caller has left:
 # the answer to somebody whose time is up is a refusal, not a store that is gone.
-_LEAST = 0.1
+LEAST = 0.1
 
 # Said by a server instead of doing anything, while another takes over.
 PASSING = (BusyLoadingError, ClusterDownError, ReadOnlyError, TryAgainError)
@@ -62,7 +62,7 @@ class Window:
         longest = self.trip
         if call.until < inf:
             longest = max(longest, self.failover)
-        return min(max(call.until, asked + _LEAST), asked + longest)
+        return min(max(call.until, asked + LEAST), asked + longest)
 
 
 class Sending:

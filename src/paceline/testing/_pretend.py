@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .._calls import Booking, Scope
 from .._decision import Decision, LimitStatus
-from .._engine import Engine, refuse_places
+from .._engine import Engine
 from .._errors import MisuseError, RateLimitExceeded
 from .._key import Key, as_key
 from .._limiter import RateLimiter
@@ -206,7 +206,7 @@ class _PretendEngine(Engine):
 
     def decide_now(self, key: Key | str, cost: Cost) -> Decision:
         """Check the arguments of a try and say yes, or no."""
-        refuse_places(self.policy(key, cost)[1])
+        self.policy(key, cost)[1].refuse_places()
         return self.decide(key, cost)
 
     def decide(self, key: Key | str, cost: Cost) -> Decision:
