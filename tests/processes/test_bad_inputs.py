@@ -1,7 +1,16 @@
-"""Ten thousand bad inputs: an error of ours or a right answer, never a traceback."""
+"""
+Bad inputs: an error of ours or a right answer, never a traceback.
+
+Ten thousand and more, counted, with
+``python -m pytest -m soak -s tests/processes/test_bad_inputs.py``
+"""
 
 import asyncio
+import contextlib
+import time
+from concurrent.futures import ThreadPoolExecutor
 
+import click
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
@@ -14,10 +23,10 @@ from paceline import (
     SlidingWindow,
     TokenBucket,
 )
-from paceline.cli import main
+from paceline.cli import main, top
+from paceline.cli.app import COMMANDS, group
+from rig_bad_files import TREES, as_text, check, damaged, mistaken
 from rig_hostile import Hostile
-
-SHORT, LONG = 80, 4_000
 
 
 def many(count):
@@ -117,10 +126,10 @@ def use(draw):
     if verb in ("acquire", "reserve"):
         options["timeout"] = draw(st.sampled_from([0, 0.0, -1, "x", float("nan")]))
         options["priority"] = draw(st.sampled_from(["normal", "batch", "x", None, []]))
-    return verb, arguments, options
+    return verb, arguments, options, draw(st.booleans())
 
 
-def call(verb, arguments, options):
+def call(verb, arguments, options, on_loop):
     limiter = RateLimiter("memory://bad-inputs", limits=["5/s", "9 tokens/s"])
 
     def run():
@@ -130,102 +139,194 @@ def call(verb, arguments, options):
                 found.settle(arguments[1])
         if verb == "acquire":
             found.settle(arguments[1])
+        if verb == "limited":
+            found(lambda x: x)(1)
 
-    ours(run)
+    async def run_on_loop():
+        name = verb if verb in ("reserve", "limited") else f"{verb}_async"
+        found = getattr(limiter, name)(*arguments, **options)
+        if verb == "reserve":
+            async with found:
+                await found.settle_async(arguments[1])
+        elif verb == "limited":
+
+            async def limited(x):
+                return x
+
+            await found(limited)(1)
+        elif verb == "acquire":
+            await (await found).settle_async(arguments[1])
+        else:
+            await found
+
+    ours((lambda: asyncio.run(run_on_loop())) if on_loop else run)
     ours(lambda: limiter.try_acquire("sound", {"tokens": 1}))
     limiter.close()
 
 
-COMMANDS = (
-    "check", "plan", "status", "reset", "doctor", "batch",
-)  # fmt: skip
+def options_of(name):
+    """Return the options of a command, with some values that each takes."""
+    found = {}
+    for each in group.get_command(None, name).params:
+        values = ["1", "0", "-1", "2s", "9" * 30, "a", ""]
+        if isinstance(each.type, click.Choice):
+            values += each.type.choices
+        for word in each.opts if isinstance(each, click.Option) else ():
+            found[word] = None if each.is_flag else values
+    return found
+
+
+OPTIONS = {name: options_of(name) for name in COMMANDS}
 
 
 @st.composite
 def command(draw):
-    words = [draw(st.sampled_from(COMMANDS))]
-    flags = ["--json", "--store", "--limit", "--key", "--scope", "--nope", "--model"]
-    words += draw(st.lists(st.one_of(st.sampled_from(flags), WORDS), max_size=4))
-    return [word for word in words if word != "--yes"]
+    name = draw(st.sampled_from([*COMMANDS, "nope"]))
+    words = [name] if draw(st.integers(0, 20)) else []
+    known = OPTIONS.get(name, {"--nope": None})
+    for option in draw(st.lists(st.sampled_from(list(known)), max_size=4)):
+        words.append(option)
+        if known[option] and draw(st.integers(0, 9)):
+            words.append(draw(st.one_of(st.sampled_from(known[option]), WORDS)))
+    words += draw(st.lists(st.sampled_from(["rows.jsonl", "a", "", "--"]), max_size=2))
+    return words
+
+
+@pytest.fixture
+def nothing_runs(tmp_path, monkeypatch):
+    """Interrupt each command that has read its options where its work would begin."""
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.jsonl").write_text('{"custom_id": 1}\n[]\nx\n', "utf-8")
+    monkeypatch.setenv("PACELINE_STORE", "memory://commands")
+    monkeypatch.setattr("paceline.mock.serve", interrupt)
+    monkeypatch.setattr("paceline.mock.listen.serve_until_stopped", interrupt)
+    # Two looks, whatever was asked for.
+    print_some = top._print
+    monkeypatch.setattr(top, "_sleep", lambda _: False)
+    monkeypatch.setattr(
+        top, "_print", lambda *args, once, **kw: print_some(*args, once=True, **kw)
+    )
 
 
 def invoke(words):
     code = main(words)
-    assert code in (0, 2, 3, 4, 5, 6), (words, code)
+    assert code in (0, 2, 3, 4, 5, 6, 130), (words, code)
 
 
-@pytest.mark.parametrize("count", [SHORT, pytest.param(LONG, marks=pytest.mark.soak)])
-def test_senseless_arguments_are_errors_of_ours(count):
-    """
-    Constructors and verbs: an error with a code and a text, or an answer.
-    """
-
-    @many(count)
-    @given(construction())
-    def constructors(drawn):
-        construct(*drawn)
-
-    @many(count)
-    @given(use())
-    def verbs(drawn):
-        call(*drawn)
-
-    constructors()
-    verbs()
-
-
-@pytest.mark.parametrize("count", [20, pytest.param(600, marks=pytest.mark.soak)])
-def test_senseless_commands_are_told_so(count, tmp_path, monkeypatch):
-    """
-    Each command ends with a documented exit code and no traceback.
-    """
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PACELINE_STORE", "memory://commands")
-
-    @many(count)
-    @given(command())
-    def commands(words):
-        invoke(words)
-
-    commands()
-
-
-@pytest.mark.parametrize("count", [60, pytest.param(2_000, marks=pytest.mark.soak)])
-def test_a_hostile_server_gets_nothing_but_errors_of_ours(count):
-    """
-    Wrong types, nested, huge, torn and mendacious replies, to every verb, both ways.
-    """
-
-    async def twins(limiter):
-        for verb, arguments in ASKED:
+async def ask_on_a_loop(limiter):
+    for verb, arguments in ASKED:
+        options = {"timeout": 0.2} if verb == "acquire" else {}
+        with contextlib.suppress(PacelineError):
             ask = getattr(limiter, f"{verb}_async")
-            try:
+            permit = await asyncio.wait_for(ask(*arguments, **options), 20)
+            if verb == "acquire":
+                await permit.settle_async(0)
+
+
+def url_of(server, seed):
+    """Return the URL of what may be a server, a cluster's node or a Sentinel."""
+    forms = ["redis://{}", "redis://{}", "redis+cluster://{}", "redis+sentinel://{}/a"]
+    return forms[seed % 4].format(server.url.removeprefix("redis://"))
+
+
+def ask_a_liar(seed):
+    """Return how many replies a hostile server gave to all verbs, both ways."""
+    limits = ["5/s", "9/day calendar", "3 concurrent"][: 2 + seed % 2]
+    with (
+        Hostile(seed) as server,
+        RateLimiter(url_of(server, seed), limits=limits, call_timeout=0.05) as limiter,
+    ):
+        for verb, arguments in ASKED:
+
+            def ask(verb=verb, arguments=arguments):
                 options = {"timeout": 0.2} if verb == "acquire" else {}
-                permit = await asyncio.wait_for(ask(*arguments, **options), 20)
+                permit = getattr(limiter, verb)(*arguments, **options)
                 if verb == "acquire":
-                    await permit.settle_async(0)
-            except PacelineError as error:
-                assert error.code  # noqa: PT017
+                    permit.settle(0)
 
-    for seed in range(max(1, count // 20)):
-        with (
-            Hostile(seed) as server,
-            RateLimiter(
-                server.url,
-                limits=["5/s", "9/day calendar", "3 concurrent"][: 2 + seed % 2],
-                call_timeout=0.05,
-            ) as limiter,
-        ):
-            for verb, arguments in ASKED:
+            ours(ask)
+        asyncio.run(ask_on_a_loop(limiter))
+    return server.answers
 
-                def ask(verb=verb, arguments=arguments, limiter=limiter):
-                    options = {"timeout": 0.2} if verb == "acquire" else {}
-                    permit = getattr(limiter, verb)(*arguments, **options)
-                    if verb == "acquire":
-                        permit.settle(0)
 
-                ours(ask)
-            asyncio.run(twins(limiter))
+def operate_a_liar(seed):
+    """Return how many replies a hostile server gave to the operator's commands."""
+    with Hostile(seed) as server:
+        for words in ("status", "doctor --json", "top --once", "reset a --yes"):
+            invoke([*words.split(), "--store", url_of(server, seed)])
+    return server.answers
+
+
+def operated(count):
+    return sum(map(operate_a_liar, range(count)))
+
+
+def drawn(strategy, work):
+    """Return what gives so many inputs to a function, and how many there were."""
+
+    def run(count):
+        given_so_far = 0
+
+        @many(count)
+        @given(strategy)
+        def each(value):
+            nonlocal given_so_far
+            given_so_far += 1
+            work(value)
+
+        each()
+        return given_so_far
+
+    return run
+
+
+def lied_to(count):
+    """Ask several servers at a time: most of it is waiting for what does not come."""
+    with ThreadPoolExecutor(8) as pool:
+        return sum(pool.map(ask_a_liar, range(count)))
+
+
+# What gives inputs, and how many in the short form and in the long one; of a hostile
+# server it is the servers, with some 25 replies each.
+PARTS = {
+    "constructors": (drawn(construction(), lambda some: construct(*some)), 80, 3_000),
+    "verbs": (drawn(use(), lambda some: call(*some)), 80, 2_000),
+    "commands": (drawn(command(), invoke), 60, 2_000),
+    "files": (drawn(st.one_of(damaged(), mistaken()), check), 0, 2_000),
+    "tables": (drawn(TREES, lambda tree: check(as_text(tree))), 0, 1_500),
+    "replies": (lied_to, 4, 160),
+    "replies to operators": (operated, 4, 160),
+}
+
+
+@pytest.mark.parametrize("part", [name for name, (_, some, _) in PARTS.items() if some])
+def test_bad_inputs_are_errors_of_ours(part, nothing_runs):
+    """
+    An error with a code and a text or an answer; a documented exit code.
+    """
+    run, some, _ = PARTS[part]
+    assert run(some) >= some
+
+
+@pytest.mark.soak
+def test_ten_thousand_bad_inputs(nothing_runs, capsys):
+    """
+    All parts in one run, and each input counted.
+    """
+    told = {}
+    for part, (run, _, many_more) in PARTS.items():
+        start = time.monotonic()
+        told[part] = run(many_more)
+        capsys.readouterr()  # what the commands said
+        with capsys.disabled():
+            print(f"\n{part}: {told[part]:,} in {time.monotonic() - start:.0f} s")
+    with capsys.disabled():
+        print(f"all: {sum(told.values()):,}")
+    assert sum(told.values()) >= 10_000
 
 
 ASKED = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -123,8 +124,9 @@ def from_variable(name: str, option: str) -> str:
     """
     from paceline._key import looks_secret  # noqa: PLC0415 -- not for help
 
-    if value := os.environ.get(name):
-        return value
+    with suppress(UnicodeError):  # no variable has such a name
+        if value := os.environ.get(name):
+            return value
     # Whoever gives the key itself in place of the name must not find it in a log.
     named = _NAME.fullmatch(name) and not looks_secret(name)
     raise click.UsageError(

@@ -19,6 +19,7 @@ from .._facts import GIVES_BACK, read_facts
 from .._standing import Standing, standing
 from .._state import read_field
 from ..stores._open import open_store
+from ..stores._resp import readable
 from ..stores._translate import FAILURES, translate
 
 if TYPE_CHECKING:
@@ -167,17 +168,17 @@ class Reader:
             if words or not tags:
                 found = {**found, **self._scan()}
             now_us = self._now()
-        scopes, strange = [], 0
-        for key, values in found.items():
-            if not isinstance(values, dict):
-                strange += 1
-                continue
-            scope, odd = self._scope(key, values, now_us)
-            strange += odd
-            asked = not (words or tags) or scope.tag in tags
-            if scope.accounts and (asked or any(map(scope.goes_by, words))):
-                scopes.append(scope)
-        scopes.sort(key=lambda scope: (scope.label, scope.tag))
+            scopes, strange = [], 0
+            for key, values in found.items():
+                if not isinstance(values, dict):
+                    strange += 1
+                    continue
+                scope, odd = self._scope(key, values, now_us)
+                strange += odd
+                asked = not (words or tags) or scope.tag in tags
+                if scope.accounts and (asked or any(map(scope.goes_by, words))):
+                    scopes.append(scope)
+            scopes.sort(key=lambda scope: (scope.label, scope.tag))
         return Look(now_us, tuple(scopes), strange)
 
     def forget(self, scope: ScopeState, fields: Sequence[str]) -> int:
@@ -185,7 +186,8 @@ class Reader:
         nonce = randrange(10_000)  # noqa: S311 -- no secret
         args: tuple[Arg, ...] = ("", nonce, len(fields), *fields, 0)
         call = Call("reset", _key(scope.tag), args)
-        return int(self.sync.call(call, time.monotonic()))
+        with told(self.where, _RULE):
+            return int(self.sync.call(call, time.monotonic()))
 
     def close(self) -> None:
         """Close the connections."""
@@ -276,7 +278,8 @@ def told(where: str, rule: str) -> Iterator[None]:
         rule: What an operator needs to be allowed.
     """
     try:
-        yield
+        with readable():
+            yield
     except FAILURES as error:
         finding = translate(error, where)
         if finding.code == "P204":

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .._errors import StoreError
+from ..stores._resp import readable
 from ..stores._translate import FAILURES, translate
 from . import _rights, _server, _work
 from .patient import Finding, Patient, failed, unknown
@@ -57,9 +58,9 @@ def examine(store: SyncStore) -> Iterator[Finding]:
             yield _look(name, check, patient)
         if patient.local:
             return
-        if not patient.info:
-            names = ", ".join(name for name, _ in _BY_INFO)
-            yield unknown("info", f"INFO; it tells {names}")
+        told = _look("info", _info, patient)
+        if told.level != "ok":  # it is not allowed, or the store went meanwhile
+            yield told
             return
         for name, check in _BY_INFO:
             yield _look(name, check, patient)
@@ -67,9 +68,17 @@ def examine(store: SyncStore) -> Iterator[Finding]:
         patient.tidy()
 
 
+def _info(patient: Patient) -> Finding:
+    if patient.info:
+        return Finding("info", "ok", "")
+    names = ", ".join(name for name, _ in _BY_INFO)
+    return unknown("info", f"INFO; it tells {names}")
+
+
 def _look(name: str, check: Callable[[Patient], Finding], patient: Patient) -> Finding:
     try:
-        return check(patient)
+        with readable():
+            return check(patient)
     except FAILURES as error:
         return failed(name, translate(error, patient.store.where))
     except StoreError as error:

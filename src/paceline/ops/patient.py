@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..stores._needs import RULE
+from ..stores._resp import readable
 from ..stores._translate import FAILURES, translate
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ class Patient:
     def info(self) -> dict[str, Any]:
         """What INFO says; empty if the user may not ask."""
         try:
-            return dict(self.client.info())
+            with readable():
+                return dict(self.client.info())
         except FAILURES as error:
             if translate(error, self.store.where).code == "P201":
                 raise
@@ -87,7 +89,7 @@ class Patient:
 
     def setting(self, name: str) -> str | None:
         """Return a setting of the server; None if the user may not ask."""
-        with suppress(*FAILURES):
+        with suppress(*FAILURES), readable():
             found = self.client.config_get(name)
             return None if name not in found else str(found[name])
         return None
@@ -103,7 +105,7 @@ class Patient:
 
     def tidy(self) -> None:
         """Remove what was written: with a command that every limiter's user has."""
-        with suppress(*FAILURES):
+        with suppress(*FAILURES), readable():
             names = self.client.hgetall(self.key)
             if names:
                 self.client.hdel(self.key, *names)

@@ -131,8 +131,9 @@ class Direct:
             call = replace(stencil.call, until=until)
             reply = self._recover(error, connection, call, request, asked)
         self._idle.append(connection)
-        if type(reply) is list and reply[0] == DECIDED:
-            almanac.day_us = reply[1]
+        if type(reply) is list and len(reply) > 1 and reply[0] == DECIDED:
+            if type(reply[1]) is int:  # if not, the decoder says what is wrong
+                almanac.day_us = reply[1]
         elif type(reply) is Failure or almanac.other_day(reply):
             return None
         return decode_acquire(reply, scope, (request,))[0]

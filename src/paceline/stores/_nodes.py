@@ -16,6 +16,7 @@ from redis.exceptions import (
 
 from ._pack import pack
 from ._pipes import SyncPipes
+from ._resp import readable
 from ._sending import NoPrimary
 from ._slots import Address, Atlas, redirection
 
@@ -88,9 +89,10 @@ class ClusterPipes:
         """Send commands on a connection of their own; return their replies."""
         connection = self._pool(address).make_connection()
         try:
-            connection.begin(until)
-            connection.send_packed_command(packed, check_health=False)
-            return [connection.read_response(disable_decoding=True) for _ in packed]
+            with readable():
+                connection.begin(until)
+                connection.send_packed_command(packed, check_health=False)
+                return [connection.read_response(disable_decoding=True) for _ in packed]
         finally:
             connection.disconnect()
 

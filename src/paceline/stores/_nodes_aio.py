@@ -11,6 +11,7 @@ from redis.exceptions import AuthenticationError, ClusterDownError, ResponseErro
 from ._nodes import ASKING, GUIDE, HOPS, LOST, SLOTS
 from ._pack import pack
 from ._pipes import AsyncPipes
+from ._resp import readable
 from ._sending import NoPrimary
 from ._slots import Address, Atlas, redirection
 
@@ -83,12 +84,13 @@ class AsyncClusterPipes:
         connection = self._pool(address).make_connection()
         try:
             async with _by(until):
-                await connection.connect()
-                await connection.send_packed_command(packed, check_health=False)
-                return [
-                    await connection.read_response(disable_decoding=True)
-                    for _ in packed
-                ]
+                with readable():
+                    await connection.connect()
+                    await connection.send_packed_command(packed, check_health=False)
+                    return [
+                        await connection.read_response(disable_decoding=True)
+                        for _ in packed
+                    ]
         finally:
             await connection.disconnect(nowait=True)
 

@@ -20,7 +20,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError, ResponseEr
 from .._calls import unpacked
 from ._link import Link
 from ._pack import pack
-from ._resp import Failure, MoreError, Reader
+from ._resp import Failure, MoreError, Reader, readable
 from ._sending import passing
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ class SyncPipes:
         try:
             reply = exchange(connection, pack(command), until)
             if type(reply) is Failure:
-                failure = connection._parser.parse_error(reply.text)  # noqa: SLF001 -- the one place that knows them
+                with readable():
+                    failure = connection._parser.parse_error(reply.text)  # noqa: SLF001 -- the one place that knows them
                 if passing(failure):
                     # Whoever takes over may be found by connecting again.
                     connection.disconnect()
@@ -90,7 +91,8 @@ def exchange(connection: Any, packed: bytes, until: float) -> Any:
     connection.begin(until)
     sock = connection._sock  # noqa: SLF001 -- no public way leads to it
     if sock is None:
-        connection.connect()
+        with readable():
+            connection.connect()
         sock = connection._sock  # noqa: SLF001 -- as above
     sock.sendall(packed)
     reader = Reader()
@@ -269,7 +271,8 @@ class _Pipe:
             if self.link is None:
                 connection = self._pool.make_connection()
                 try:
-                    await connection.connect()
+                    with readable():
+                        await connection.connect()
                     self.link = Link(connection, self._timeout, self._forget)
                 except BaseException:
                     _close(connection)

@@ -6,11 +6,25 @@ A script's reply is mostly whole numbers in a row: a run of them is read in one 
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from redis.exceptions import InvalidResponse
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 Reply: TypeAlias = Any
+
+# What redis-py's own reader raises at bytes that are no reply, beside its own words.
+_LOST_IN_IT = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
 
 _LINE, _COLON = b"\r\n", b":"
 _LIST, _TEXT, _NUMBER, _ERROR, _WORD = b"*$:-+"
@@ -32,6 +46,22 @@ class Failure:
 
     def __init__(self, text: str) -> None:
         self.text = text
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """
+    Let redis-py read something: a greeting, an error's words.
+
+    Raises:
+        InvalidResponse: If it was no reply at all.
+    """
+    try:
+        yield
+    except UnicodeError:
+        raise  # of a host's name, before anything is read
+    except _LOST_IN_IT as error:
+        raise InvalidResponse("Protocol Error: no reply of a server") from error
 
 
 class Reader:

@@ -6,12 +6,15 @@ from random import sample
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
-from redis.exceptions import AskError, MovedError, ResponseError
+from redis.exceptions import AskError, InvalidResponse, MovedError, ResponseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 Address: TypeAlias = "tuple[str, int]"
+
+_PORTS = 65_536
+_SLOTS = range(REDIS_CLUSTER_HASH_SLOTS)
 
 
 class Redirection(NamedTuple):
@@ -28,7 +31,12 @@ class Redirection(NamedTuple):
 
 
 def redirection(error: ResponseError, asked: Address) -> Redirection | None:
-    """Return where an error sends a call that *asked* a node, if it does."""
+    """
+    Return where an error sends a call that *asked* a node, if it does.
+
+    Raises:
+        InvalidResponse: If it sends it nowhere.
+    """
     words = str(error).split()
     # redis-py takes the first word away where it knows it; before 5.1 it does not.
     if isinstance(error, AskError | MovedError):
@@ -39,8 +47,12 @@ def redirection(error: ResponseError, asked: Address) -> Redirection | None:
     else:
         return None
     host, _, port = words[1].rpartition(":")
-    # A node that does not know the name of another one means its own.
-    return Redirection(once, int(words[0]), (host or asked[0], int(port)))
+    try:
+        slot = _SLOTS[int(words[0])]
+        # A node that does not know the name of another one means its own.
+        return Redirection(once, slot, address(host or asked[0], port))
+    except (ValueError, LookupError):
+        raise InvalidResponse("a node sends a call nowhere") from error
 
 
 class Atlas:
@@ -82,20 +94,42 @@ class Atlas:
         return sorted(known, key=lambda address: address == self._doubtful)
 
     def draw(self, reply: Any, asked: Address) -> set[Address]:
-        """Take over a reply of CLUSTER SLOTS; return all nodes that it names."""
+        """
+        Take over a reply of CLUSTER SLOTS; return all nodes that it names.
+
+        Raises:
+            InvalidResponse: If it is none.
+        """
         owners: list[Address | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
         nodes: dict[Address, None] = {}
-        for first, last, *members in reply:
-            named = [self._remap(_address(member, asked)) for member in members]
-            nodes |= dict.fromkeys(named)
-            owners[first : last + 1] = [named[0]] * (last + 1 - first)
+        try:
+            for first, last, *members in reply:
+                named = [self._remap(_address(member, asked)) for member in members]
+                nodes |= dict.fromkeys(named)
+                for slot in _SLOTS[first : last + 1]:
+                    owners[slot] = named[0]
+        except (TypeError, ValueError, LookupError, AttributeError) as error:
+            raise InvalidResponse("no map of a cluster's slots") from error
         self._owners, self._nodes = owners, tuple(nodes)
         self._doubtful, self.stale = None, False
         return set(nodes)
 
 
+def address(host: Any, port: Any) -> Address:
+    """
+    Return where a server is said to be.
+
+    Raises:
+        TypeError: If that is no place.
+        ValueError: If that is no place.
+    """
+    text, number = host.decode() if isinstance(host, bytes) else host, int(port)
+    if not isinstance(text, str) or not 0 < number < _PORTS:
+        raise ValueError("no address")
+    return text, number
+
+
 def _address(member: Any, asked: Address) -> Address:
-    host, port = member[0], int(member[1])
-    text = host.decode() if isinstance(host, bytes) else host
+    host, port = member[0] or b"", member[1]
     # Neither an address nor a name is known: it is the one that was asked.
-    return (text if text and text != "?" else asked[0], port)
+    return address(asked[0] if host in (b"", b"?", "?") else host, port)

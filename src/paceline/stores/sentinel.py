@@ -15,6 +15,7 @@ from weakref import WeakSet
 from redis.exceptions import (
     AuthenticationError,
     ConnectionError as RedisConnectionError,
+    InvalidResponse,
     TimeoutError as RedisTimeoutError,
 )
 from redis.retry import Retry
@@ -22,7 +23,9 @@ from redis.retry import Retry
 from ._bounded import bounded
 from ._clients import async_client, settings, sync_client
 from ._pack import pack
+from ._resp import readable
 from ._sending import NoPrimary, Window
+from ._slots import address
 from .cluster import FAILOVER
 
 if TYPE_CHECKING:
@@ -111,9 +114,10 @@ class Compass:
         for pool in list(self._pools):
             connection = pool.make_connection()
             try:
-                connection.begin(min(until, time.monotonic() + _EACH))
-                connection.send_packed_command(self._question, check_health=False)
-                reply = connection.read_response(disable_decoding=True)
+                with readable():
+                    connection.begin(min(until, time.monotonic() + _EACH))
+                    connection.send_packed_command(self._question, check_health=False)
+                    reply = connection.read_response(disable_decoding=True)
             except AuthenticationError:
                 raise
             except _LOST as error:
@@ -126,11 +130,15 @@ class Compass:
         raise NoPrimary(self._nobody) from problem
 
     def _note(self, pool: Any, reply: Any) -> Address:
+        try:
+            host, port = reply
+            primary = address(host, port)
+        except (TypeError, ValueError) as error:
+            raise InvalidResponse("no address of a primary") from error
         # In one step, for other threads.
         self._pools = [pool, *(other for other in self._pools if other is not pool)]
-        host, port = reply
-        self.primary = (host.decode(), int(port))
-        return self.primary
+        self.primary = primary
+        return primary
 
 
 class AsyncCompass(Compass):
@@ -147,11 +155,12 @@ class AsyncCompass(Compass):
             connection = pool.make_connection()
             try:
                 async with asyncio.timeout(_EACH):
-                    await connection.connect()
-                    await connection.send_packed_command(
-                        self._question, check_health=False
-                    )
-                    reply = await connection.read_response(disable_decoding=True)
+                    with readable():
+                        await connection.connect()
+                        await connection.send_packed_command(
+                            self._question, check_health=False
+                        )
+                        reply = await connection.read_response(disable_decoding=True)
             except AuthenticationError:
                 raise
             except _LOST as error:
