@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
-from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
 from . import _short, _sync
 from ._caller import caller_of
 from ._calls import request_now
 from ._permit import Permit
+from ._refusals import note
 from ._reply import Answer
 from ._wish import Granted
+from ._worlds import let_others_go_on
 
 if TYPE_CHECKING:
     from ._caller import Begun, Caller
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from ._errors import StoreError
     from ._key import Key
     from ._policy import Cost, Policy
+    from ._refusals import Table
     from ._survival import Survival
     from ._watch import Watch
     from ._wish import Wish
@@ -96,7 +99,7 @@ class Asking(ABC):
 
     def _caller(self, key: Key | str, cost: Cost, wish: Wish) -> Caller:
         scope, policy = self.lookup(key)
-        return caller_of(scope, policy, policy.charges(cost), wish, monotonic())
+        return caller_of(scope, policy, policy.charges(cost), wish, time.monotonic())
 
     def _goes_briefly(self, scope: Scope, policy: Policy) -> bool:
         usual = self._watch is None and self.brief
@@ -112,7 +115,7 @@ class Asking(ABC):
             return None
         if begun.ticket is not None:
             begun.ticket.served()
-        now = monotonic()
+        now = time.monotonic()
         self._survival.admitted(caller.scope, caller.policy, caller.charges, now)
         return Granted(booking, now - caller.start)
 
@@ -132,10 +135,15 @@ class Asking(ABC):
         scope, request = self._request(key, cost)
         if not self._goes_briefly(scope, request.policy):
             return self.run(self.try_acquire(key, cost))
+        table = self._desk.refusals.of(scope.key)
+        refused = self._refused(table, request)
         store = self._open().sync()
+        if refused is not None:
+            let_others_go_on()
+            return refused
         found = _short.ask(self._desk, store, scope, request)
         if isinstance(found, Answer):
-            return self._decided(scope, request, found)
+            return self._decided(scope, request, found, table)
         return _sync.run(self.try_acquire(key, cost, found), store)
 
     async def decide_async(self, key: Key | str, cost: Cost) -> Decision:
@@ -143,10 +151,17 @@ class Asking(ABC):
         scope, request = self._request(key, cost)
         if not self._goes_briefly(scope, request.policy):
             return await self.run_async(self.try_acquire(key, cost))
+        table = self._desk.refusals.of(scope.key)
+        refused = self._refused(table, request)
         store = self._open().aio()
+        if refused is not None:
+            import asyncio  # noqa: PLC0415 -- not everybody's
+
+            await asyncio.sleep(0)
+            return refused
         found = await _short.ask_async(self._desk, store, scope, request)
         if isinstance(found, Answer):
-            return self._decided(scope, request, found)
+            return self._decided(scope, request, found, table)
         return await self.run_async(self.try_acquire(key, cost, found))
 
     def _request(self, key: Key | str, cost: Cost) -> tuple[Scope, Request]:
@@ -154,11 +169,18 @@ class Asking(ABC):
         policy.refuse_places()
         return scope, request_now(policy, policy.charges(cost))
 
-    def _decided(self, scope: Scope, request: Request, answer: Answer) -> Decision:
-        decision = answer.decision
+    def _refused(self, table: Table, request: Request) -> Decision | None:
+        refusal = table.get(request.policy.account)
+        return None if refusal is None else refusal.again(request, time.monotonic())
+
+    def _decided(
+        self, scope: Scope, request: Request, answer: Answer, table: Table
+    ) -> Decision:
+        decision, now = answer.decision, time.monotonic()
         if decision.allowed:
-            charges = request.charges
-            self._survival.admitted(scope, request.policy, charges, monotonic())
+            self._survival.admitted(scope, request.policy, request.charges, now)
+        else:
+            note(table, request, answer, now)
         return decision
 
     def try_acquire(

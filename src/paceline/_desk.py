@@ -16,6 +16,7 @@ from ._almanac import Almanac
 from ._calls import Call, Request, Scope
 from ._limits import SECOND_US
 from ._policy import Policy
+from ._refusals import Refusals
 from ._reply import Answer
 from ._sight import Sight
 
@@ -66,6 +67,8 @@ class Desk:
 
         born_us: Since when the server has had its data; None if nobody asked.
 
+        refusals: What the store refused a moment ago.
+
         owed: Calls to be sent again when the store is back, so that what they may have
             charged is given back. The oldest are given up.
     """
@@ -75,6 +78,7 @@ class Desk:
     heard: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
     owed: deque[Owed] = field(default_factory=lambda: deque(maxlen=_MOST_OWED))
     seen: dict[tuple[str, str | None], Sight] = field(default_factory=dict)
+    refusals: Refusals = field(default_factory=Refusals)
     heals: bool = True
     cautious: bool = False
     born_us: int | None = None
@@ -141,6 +145,7 @@ class Desk:
         """Forget an account; return what was known of it."""
         name = (scope.key, policy.account)
         self.heard.pop(name, None)
+        self.refusals.forget(scope.key)
         self.seen.pop((scope.key, None), None)
         return self.seen.pop(name, None)
 

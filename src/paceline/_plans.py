@@ -9,6 +9,7 @@ Waiting for a turn is in ``_turns``.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 from math import inf
 
@@ -49,7 +50,8 @@ def decide(
         CostTooLarge: If a limit can never hold the cost.
     """
     if known is not None and getattr(known, "until", inf) >= until:
-        raise known
+        # One of its own: what is found in a traceback of itself is freed late.
+        raise copy(known) from known.__cause__
     for _ in range(_MOST_LOST):
         if desk.owed:
             yield from recall(desk, scope, until)
@@ -183,6 +185,8 @@ def settle(
     except BaseException as error:
         desk.owe(error, scope)
         raise
+    finally:
+        desk.refusals.forget(scope.key)
     if any(new < old for new, old in zip(actual, booked, strict=True)):
         yield Stir(scope.key)
 
@@ -235,4 +239,5 @@ def reset(desk: Desk, scope: Scope, policy: Policy) -> Plan[None]:
         rest = max(_sight.longest_us(limit) for limit in policy.limits)
         known = [(life.epoch, rest) for life in sight[0].lives]
     yield _wire.encode_reset(scope, policy, desk.almanac.clock(), known)
+    desk.refusals.forget(scope.key)
     yield Stir(scope.key)

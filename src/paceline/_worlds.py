@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
+import time
 import warnings
 
 from ._errors import MisuseError
@@ -53,3 +55,11 @@ def in_event_loop() -> bool:
     # A notebook runs each cell in a task of its kernel; nothing else needs the loop.
     code = getattr(task.get_coro(), "cr_code", None)
     return f"{os.sep}ipykernel{os.sep}" not in getattr(code, "co_filename", "")
+
+
+def let_others_go_on() -> None:
+    """Let threads run that want to, and be back sooner than any sleep is."""
+    if os.name == "posix":
+        select.select((), (), (), 0)
+    else:
+        time.sleep(0)

@@ -91,6 +91,7 @@ def exchange(connection: Any, packed: bytes, until: float) -> Any:
     connection.begin(until)
     sock = connection._sock  # noqa: SLF001 -- no public way leads to it
     if sock is None:
+        connection.time_left(None)  # redis-py forgets a socket that it cannot use
         with readable():
             connection.connect()
         sock = connection._sock  # noqa: SLF001 -- as above
