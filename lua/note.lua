@@ -44,11 +44,6 @@ end
 
 local reply = { 1, now }
 for _, facts in ipairs(kept) do
-    reply[#reply + 1] = #facts
-    for _, fact in ipairs(facts) do
-        reply[#reply + 1] = fact.name
-        reply[#reply + 1] = fact.value
-        reply[#reply + 1] = fact.stop - now
-    end
+    facts_tell(facts, now, reply)
 end
 return reply

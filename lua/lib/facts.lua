@@ -52,6 +52,16 @@ local function facts_encode(facts)
     return table.concat(parts)
 end
 
+-- How many facts there are, then (name, value, us left) of each.
+local function facts_tell(facts, now, reply)
+    reply[#reply + 1] = #facts
+    for _, fact in ipairs(facts) do
+        reply[#reply + 1] = fact.name
+        reply[#reply + 1] = fact.value
+        reply[#reply + 1] = fact.stop - now
+    end
+end
+
 -- The expiry of the hash only ever moves later.
 local function facts_save(names, kept, now)
     local pairs_out, latest = {}, now

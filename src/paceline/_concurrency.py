@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ._bounds import (
     MOST_CONCURRENT,
@@ -30,6 +30,8 @@ class Concurrency:
 
         name: Shown in decisions and errors. Defaults to ``"concurrent calls"``.
 
+        configured: What *limit* was before :meth:`RateLimiter.correct` changed it.
+
     Raises:
         ConfigError: If an argument is out of its range (P102).
     """
@@ -37,6 +39,9 @@ class Concurrency:
     limit: int
     lease: float = 60.0
     name: str = ""
+    configured: int | None = field(
+        default=None, kw_only=True, compare=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         check_count("limit", self.limit, MOST_CONCURRENT, self)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 
 from ._almanac import Almanac
 from ._calls import Call, Request, Scope
+from ._corrections import Corrections, configured, figure
+from ._facts import Known
 from ._limits import SECOND_US
 from ._policy import Policy
 from ._refusals import Refusals
@@ -69,6 +71,11 @@ class Desk:
 
         refusals: What the store refused a moment ago.
 
+        corrections: What limits turned out to be since they were configured.
+
+        doubts: Accounts of which others take a limit for another one: it may have been
+            corrected.
+
         owed: Calls to be sent again when the store is back, so that what they may have
             charged is given back. The oldest are given up.
     """
@@ -82,9 +89,12 @@ class Desk:
     heals: bool = True
     cautious: bool = False
     born_us: int | None = None
+    corrections: Corrections = field(default_factory=Corrections)
+    doubts: set[tuple[str, str]] = field(default_factory=set)
     _met: set[tuple[str, str]] = field(default_factory=set)
     _told: float = -inf
     _agreed: set[tuple[str, str, str]] = field(default_factory=set)
+    _doubted: set[tuple[str, str, str, int]] = field(default_factory=set)
     _warned: set[tuple[str, str]] = field(default_factory=set)
     # By whose limits an account is known, and none of them was disagreed on.
     _settled: dict[tuple[str, str], Policy] = field(default_factory=dict)
@@ -136,6 +146,33 @@ class Desk:
             self.seen[scope.key, None] = sight
         if self.cautious:
             self._met.add((scope.key, policy.account))
+
+    def current(self, scope: Scope, request: Request) -> Request:
+        """Return a request under the limits as they are corrected by now."""
+        if not self.corrections.version:
+            return request
+        policy = self.corrections.of(scope.key, request.policy)
+        return request if policy is request.policy else replace(request, policy=policy)
+
+    def learn(
+        self, scope: Scope, policy: Policy, known: Mapping[str, Known], now: float
+    ) -> None:
+        """Take what processes tell of an account's limits."""
+        changed = self.corrections.adopt(scope.key, policy, known, now)
+        for key, account, tag in list(self._agreed):
+            if any(key == place[0] and tag == place[2] for place in changed):
+                self._agreed.discard((key, account, tag))
+        tags = {place[2] for place in changed}
+        for limit in self.corrections.of(scope.key, policy).limits if tags else ():
+            if limit.tag in tags:
+                _log.info(
+                    "the limit %s%s of %s is %s now; it was configured as %s",
+                    limit.name,
+                    f" of {policy.account}" if policy.account else "",
+                    scope.display or "a key",
+                    f"{figure(limit):,}",
+                    f"{configured(limit):,}",
+                )
 
     def is_stranger(self, scope: Scope, policy: Policy) -> bool:
         """Tell whether an account was never asked for here."""
@@ -218,7 +255,9 @@ class Desk:
             if theirs is None or name not in self._agreed:
                 if len(self._agreed) < _MOST_HEARD:
                     self._agreed.add(name)
-            elif name[1:] not in self._warned:
+            elif self._doubts(name, theirs):
+                self.doubts.add(name[:2])
+            elif name[1:] not in self._warned and limit.configured is None:
                 self._warned.add(name[1:])
                 _log.warning(
                     "processes disagree on the limit %s%s: another one takes it for "
@@ -229,3 +268,10 @@ class Desk:
                     f"{theirs:,}",
                     f"{limit.capacity:,}",
                 )
+
+    def _doubts(self, name: tuple[str, str, str], theirs: int) -> bool:
+        """Tell whether a figure of others is new: it may be a correction."""
+        if (*name, theirs) in self._doubted or len(self._doubted) >= _MOST_HEARD:
+            return False
+        self._doubted.add((*name, theirs))
+        return True

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LONGEST_GUARD = 60.0
-_MOST_KNOWN = 4_096
 
 
 class Engine(Asking, Worlds, Warden):
@@ -79,7 +78,7 @@ class Engine(Asking, Worlds, Warden):
         self._desk.cautious = counts_as_used(on_amnesia)
         self._watch = watch(on_event)
         self.heartbeat: Heartbeat = Heartbeat(self._renew, connect + call)
-        self._known: dict[object, tuple[Scope, Policy]] = {}
+        self._known = self._desk.corrections.found
         self._attendant = Attendant(self)
         self._survival = Survival(
             as_policy(on_outage),
@@ -100,14 +99,11 @@ class Engine(Asking, Worlds, Warden):
     def _look_up(self, key: Key | str) -> tuple[Scope, Policy]:
         full, policy = self.rules.resolve(as_key(key))
         name = f"paceline:1:{{{full.tag(self._secret)}}}"
-        found = Scope(name, full.display or "", self.guard_us), policy
+        scope = Scope(name, full.display or "", self.guard_us)
         # An API key is kept by nobody but its caller. A file's rules may change with
         # the environment.
-        if type(key) is str and isinstance(self.rules, Rules):
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            self._known[key] = found
-        return found
+        plain = type(key) is str and isinstance(self.rules, Rules)
+        return self._desk.corrections.find(scope, policy, key if plain else None)
 
     def run(self, plan: Plan[T]) -> T:
         """Drive a plan, blocking."""
@@ -122,14 +118,15 @@ class Engine(Asking, Worlds, Warden):
     def peek(self, key: Key | str) -> Plan[tuple[LimitStatus, ...]]:
         """Plan a look at how the limits stand."""
         scope, policy = self.lookup(key)
-        return self._seen(_plans.peek(self._desk, scope, policy), scope, policy)
+        return self.seen(_plans.peek(self._desk, scope, policy), scope, policy)
 
     def reset(self, key: Key | str) -> Plan[None]:
         """Plan to forget what was used."""
         scope, policy = self.lookup(key)
-        return self._seen(_plans.reset(self._desk, scope, policy), scope, policy)
+        return self.seen(_plans.reset(self._desk, scope, policy), scope, policy)
 
-    def _seen(self, plan: Plan[T], scope: Scope, policy: Policy) -> Plan[T]:
+    def seen(self, plan: Plan[T], scope: Scope, policy: Policy) -> Plan[T]:
+        """Let whoever is told of events see a plan."""
         if self._watch is None:
             return plan
         return self._watch.other(plan, scope, policy)
@@ -143,12 +140,12 @@ class Engine(Asking, Worlds, Warden):
         return self._watch.cool_down(plan, scope, policy, duration)
 
     def _run_seen(self, plan: Plan[None], whose: Whose | None) -> None:
-        self.run(self._seen(plan, *whose) if whose else plan)
+        self.run(self.seen(plan, *whose) if whose else plan)
 
     def _renew(self, scope: Scope, holds: Holds) -> list[int]:
         known = self._survival.outage.registered(scope, holds)
         plan = _plans.renew(self._desk, scope, known)
-        return self.run(self._seen(plan, scope, holds[0][0]))
+        return self.run(self.seen(plan, scope, holds[0][0]))
 
     def settle(self, permit: Permit, actual: tuple[int, ...]) -> Plan[None]:
         """Plan the posting of a permit's true cost."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ._policy import Policy
 
 FACT = ("account", "name", "value", "life")
+LIFE = ("life",)
 
 # Facts of the whole scope, whatever the model.
 SCOPE = "f"
@@ -59,7 +60,7 @@ def encode_note(
     scope: Scope, policy: Policy, facts: Sequence[Fact], clock: Clock
 ) -> Call:
     """Encode a call of ``lua/note.lua``."""
-    args: list[Arg] = [clock.now, 2, SCOPE, f"f:{policy.account}", len(facts)]
+    args: list[Arg] = [clock.now, *_fields(policy), len(facts)]
     for fact in facts:
         life = round(fact.seconds * SECOND_US)
         args += (1 if fact.everywhere else 2, fact.name, fact.value, life)
@@ -73,19 +74,49 @@ def decode_note(reply: Any) -> Mapping[str, Known]:
     Raises:
         StoreError: If the reply is none of that script (P209).
     """
-    known: dict[str, Known] = {}
     try:
-        values = iter(reply[2:])
-        for count in values:
-            for _ in range(int(count)):
-                name, value, left = next(values), next(values), int(next(values))
-                if left > 0:
-                    known[_text(name)] = Known(_text(value), left / SECOND_US)
+        return _known(reply[2:])
     except (TypeError, ValueError, StopIteration) as error:
-        raise StoreError(
-            f"the store's reply makes no sense ({type(reply).__name__})", code="P209"
-        ) from error
+        raise _strange(reply) from error
+
+
+def encode_clients(scope: Scope, policy: Policy, life_us: int, clock: Clock) -> Call:
+    """Encode a call of ``lua/clients.lua``."""
+    args = (clock.now, life_us, *_fields(policy))
+    return Call("clients", scope.key, args)
+
+
+def decode_clients(reply: Any) -> tuple[int, Mapping[str, Known]]:
+    """
+    Decode the reply of ``lua/clients.lua``: how many there are, and what they told.
+
+    Raises:
+        StoreError: If the reply is none of that script (P209).
+    """
+    try:
+        return int(reply[2]), _known(reply[3:])
+    except (TypeError, ValueError, IndexError, StopIteration) as error:
+        raise _strange(reply) from error
+
+
+def _fields(policy: Policy) -> tuple[Arg, ...]:
+    return 2, SCOPE, f"f:{policy.account}"
+
+
+def _known(reply: Sequence[Any]) -> Mapping[str, Known]:
+    known: dict[str, Known] = {}
+    values = iter(reply)
+    for count in values:
+        for _ in range(int(count)):
+            name, value, left = next(values), next(values), int(next(values))
+            if left > 0:
+                known[_text(name)] = Known(_text(value), left / SECOND_US)
     return known
+
+
+def _strange(reply: Any) -> StoreError:
+    what = type(reply).__name__
+    return StoreError(f"the store's reply makes no sense ({what})", code="P209")
 
 
 def read_facts(field: bytes | str, now: int) -> Mapping[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from ._closing import Closing
+from ._correcting import Correcting
 from ._decorator import Terms, limit_calls
 from ._engine import Engine
 from ._errors import ConfigError
@@ -34,7 +35,7 @@ R = TypeVar("R")
 _TIMEOUT = 60.0
 
 
-class RateLimiter(FromConfig, Looking, Closing):
+class RateLimiter(FromConfig, Looking, Correcting, Closing):
     """
     Keeps one account of each quota, for every process that shares a store.
 

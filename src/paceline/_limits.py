@@ -8,7 +8,7 @@ and period, never the capacity, so that a changed capacity keeps the history.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Self, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -65,6 +65,9 @@ class SlidingWindow:
 
         name: Shown in decisions and errors. Defaults to e.g. ``"requests/min"``.
 
+        configured: What *limit* was before :meth:`RateLimiter.correct` changed it. None
+            if nobody did.
+
     Raises:
         ConfigError: If an argument is out of its range (P102).
     """
@@ -74,6 +77,9 @@ class SlidingWindow:
     slots: int = 60
     unit: str = "requests"
     name: str = ""
+    configured: int | None = field(
+        default=None, kw_only=True, compare=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         check_count("limit", self.limit, MOST_WINDOW, self)
@@ -139,6 +145,8 @@ class TokenBucket:
 
         name: Shown in decisions and errors. Defaults to e.g. ``"requests/min burst"``.
 
+        configured: What *rate* was before :meth:`RateLimiter.correct` changed it.
+
     Raises:
         ConfigError: If an argument is out of its range (P102).
     """
@@ -148,6 +156,9 @@ class TokenBucket:
     burst: int | None = None
     unit: str = "requests"
     name: str = ""
+    configured: int | None = field(
+        default=None, kw_only=True, compare=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         check_count("rate", self.rate, MOST_BUCKET, self)
@@ -224,6 +235,8 @@ class CalendarWindow:
 
         name: Shown in decisions and errors. Defaults to e.g. ``"tokens/day calendar"``.
 
+        configured: What *limit* was before :meth:`RateLimiter.correct` changed it.
+
     Raises:
         ConfigError: If an argument is out of its range, or the zone unknown (P102).
     """
@@ -233,6 +246,9 @@ class CalendarWindow:
     tz: str = "UTC"
     unit: str = "requests"
     name: str = ""
+    configured: int | None = field(
+        default=None, kw_only=True, compare=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         check_count("limit", self.limit, MOST_WINDOW, self)

@@ -20,7 +20,8 @@ class Looking:
         """
         Return the limits that apply to *key*, shared ones last. Asks no store.
 
-        They are in the order of :meth:`peek`, under the same names.
+        They are in the order of :meth:`peek`, under the same names. One that was
+        corrected shows its new figure, and as ``configured`` the former one.
 
         Raises:
             ConfigError: If no limits apply to its model (P104), or to its scope in a

@@ -6,16 +6,16 @@ Everything here is of this process: no I/O, no clock. ``_survival`` has the plan
 
 from __future__ import annotations
 
-import threading
 from math import inf
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from . import _wire
 from ._answer import COOL_DOWN
 from ._decision import Decision, LimitStatus
-from ._limits import SECOND_US, Concurrency
+from ._ledger import Ledger, Place, places
+from ._limits import Concurrency
 from ._local import BUSY, FRESH, Known, Share, open_share
-from ._log import Log, span_of
+from ._log import span_of
 from ._repayment import Account, LocalBooking, paid_booking
 
 if TYPE_CHECKING:
@@ -29,24 +29,14 @@ if TYPE_CHECKING:
     Seen = tuple[Answer | None, float]
     Holds = list[tuple[Policy, Limit, Post]]
 
-Place: TypeAlias = tuple[str, tuple[str, str]]
-
 # Seconds for which a process that is back keeps to its share: longer than any other
 # takes to find out, too, and to charge what it spent (stores/_breaker, LAST_PAUSE).
 SETTLING = 3.0
 
-# How many processes there are is asked for at most twice in the shortest window, within
-# these seconds.
-_LEAST_COUNT, _MOST_COUNT = 1.0, 10.0
-
-# The store is asked who was there for so many seconds: the longest window, within this.
-_LEAST_LIFE, _MOST_LIFE = 60.0, 600.0
-
-_MOST_ACCOUNTS = 10_000
 _MOST_ROUNDS = 32
 
 
-class Outage:
+class Outage(Ledger):
     """
     Accounts as this process knows them, and its shares while the store is gone.
 
@@ -65,51 +55,10 @@ class Outage:
 
     def forget(self) -> None:
         """Know nothing: what a parent of a fork knows is not its child's to use."""
-        self.lock = threading.RLock()
-        self._accounts: dict[tuple[str, str], Account] = {}
-        self._logs: dict[Place, Log] = {}
+        super().forget()
         self._shares: dict[Place, Share] = {}
         self._began = 0.0
-        self.out = False
-        self.settled = -inf
         self.calm = True
-
-    def account(self, scope: Scope, policy: Policy) -> Account:
-        """Return what is known of an account."""
-        name = (scope.key, policy.account)
-        known = self._accounts.get(name)
-        if known is not None:
-            return known
-        with self.lock:
-            if len(self._accounts) >= _MOST_ACCOUNTS and not self.out:
-                debtors = {k: a for k, a in self._accounts.items() if a.entries}
-                self._accounts, self._logs = debtors, {}
-            logs = tuple(
-                self._logs.setdefault(place, Log(span_of(limit)))
-                for place, limit in zip(
-                    places(scope, policy), policy.limits, strict=True
-                )
-            )
-            return self._accounts.setdefault(name, Account(scope, policy, logs))
-
-    def used(self, account: Account, now: float, charges: tuple[int, ...]) -> None:
-        """Note a permit of the store's that is used now."""
-        if account.note(now, charges) or now < self.settled:
-            with self.lock:
-                account.sort()
-
-    def wants_count(self, account: Account, now: float) -> int:
-        """Return for how many us to look back for clients; 0 is not now."""
-        if not account.due:
-            return 0
-        account.due, account.calls = False, 0
-        shortest = min(map(span_of, account.policy.limits))
-        pause = min(max(shortest / 2, _LEAST_COUNT), _MOST_COUNT)
-        if account.clients and now - account.counted < pause:
-            return 0
-        account.counted = now
-        longest = max(map(span_of, account.policy.limits))
-        return round(min(max(longest, _LEAST_LIFE), _MOST_LIFE) * SECOND_US)
 
     def begin(self, now: float) -> bool:
         """Note that the store is gone; tell whether that is news."""
@@ -160,8 +109,9 @@ class Outage:
         if answer is not None:
             status = answer.decision.statuses[i]
             until = heard + status.reset_after
-            remaining = status.remaining if now - heard <= FRESH else 0
-            used = limit.capacity - status.remaining
+            used = status.capacity - status.remaining
+            left = min(status.remaining, max(0, limit.capacity - used))
+            remaining = left if now - heard <= FRESH else 0
             others = max(0, used - account.logs[i].used(heard))
         clients = max(1, account.clients)
         known = Known(account.logs[i], clients, others, remaining, until)
@@ -287,11 +237,6 @@ class Outage:
             retry = span_of(limits[decides])
         name = limits[decides].name if decides >= 0 else COOL_DOWN
         return Decision(allowed=False, retry_after=retry, limit=name, statuses=statuses)
-
-
-def places(scope: Scope, policy: Policy) -> list[Place]:
-    """Name the state of each limit of a policy."""
-    return [(scope.key, _wire.place(policy, limit)) for limit in policy.limits]
 
 
 def _known(policy: Policy, limit: Limit, post: Post, epochs: dict[str, str]) -> Post:

@@ -9,6 +9,7 @@ Waiting for a turn is in ``_turns``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from math import inf
@@ -16,10 +17,12 @@ from math import inf
 from . import _healing, _reply, _sight, _wire
 from ._batch import ask_day
 from ._calls import Booking, Call, Clock, Post, Request, Scope
+from ._corrections import fact_of
 from ._decision import Decision, LimitStatus
 from ._desk import Desk
 from ._effects import Ask, Now, Plan, Stir
 from ._errors import CostTooLarge, StoreError, StoreUnavailable
+from ._facts import Fact, Known, decode_note, encode_note
 from ._limits import SECOND_US, Limit
 from ._policy import Policy
 from ._reply import Answer
@@ -52,6 +55,7 @@ def decide(
     if known is not None and getattr(known, "until", inf) >= until:
         # One of its own: what is found in a traceback of itself is freed late.
         raise copy(known) from known.__cause__
+    request = desk.current(scope, request)
     for _ in range(_MOST_LOST):
         if desk.owed:
             yield from recall(desk, scope, until)
@@ -228,6 +232,39 @@ def cool_down(desk: Desk, scope: Scope, policy: Policy, seconds: float) -> Plan[
     reply = yield _wire.encode_cool_down(scope, policy, duration, desk.almanac.clock())
     now = yield Now()
     desk.listen(scope, policy, now, _reply.decode_cool(reply))
+
+
+def tell(
+    desk: Desk, scope: Scope, policy: Policy, facts: Sequence[Fact] = ()
+) -> Plan[Mapping[str, Known]]:
+    """Tell facts of an account, and return all that are kept."""
+    reply = yield encode_note(scope, policy, facts, desk.almanac.clock())
+    known = decode_note(reply)
+    now = yield Now()
+    desk.learn(scope, policy, known, now)
+    return known
+
+
+def correct(
+    desk: Desk,
+    scope: Scope,
+    policy: Policy,
+    correction: tuple[str, int | None],
+    seconds: float,
+) -> Plan[None]:
+    """
+    Tell what a limit really is, by its name.
+
+    Where the store is gone, this process goes by it all the same.
+    """
+    fact = fact_of(policy, *correction, seconds)
+    try:
+        yield from tell(desk, scope, policy, [fact])
+    except StoreError:
+        now = yield Now()
+        alone = {fact.name: Known(fact.value, seconds)}
+        desk.learn(scope, policy, alone, now)
+        raise
 
 
 def reset(desk: Desk, scope: Scope, policy: Policy) -> Plan[None]:

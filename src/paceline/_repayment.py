@@ -84,6 +84,16 @@ class Account:
         self.epochs: dict[str, str] = {}
         self._fresh: deque[tuple[float, tuple[int, ...]]] = deque()
 
+    def serves(self, policy: Policy) -> bool:
+        """Tell whether it is of these limits too, whatever their figures."""
+        return [each.tag for each in policy.limits] == [
+            each.tag for each in self.policy.limits
+        ]
+
+    def doubt(self) -> None:
+        """Look at once at what other processes tell."""
+        self.due, self.counted = True, -inf
+
     def note(self, now: float, charges: tuple[int, ...]) -> bool:
         """Note a permit of the store's; tell whether it is time to sort."""
         self._fresh.append((now, charges))

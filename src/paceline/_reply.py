@@ -138,14 +138,6 @@ def read_life(values: Sequence[Any]) -> Life:
     return Life(text, int(seq), int(shift), int(cool))
 
 
-def decode_clients(reply: Reply) -> int:
-    """Return how many clients the reply of ``lua/clients.lua`` counts."""
-    try:
-        return int(reply[2])
-    except (TypeError, ValueError, IndexError) as error:
-        raise strange(reply) from error
-
-
 def _answers(
     reply: Reply, age: int, scope: Scope, requests: Sequence[Request]
 ) -> list[Answer]:

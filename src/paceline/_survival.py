@@ -12,11 +12,12 @@ from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING
 
-from . import _plans, _reply, _turns, _wire
+from . import _plans, _turns
 from ._alone import Alone, OnOutage
 from ._amends import Amends
 from ._caller import Begun
 from ._calls import Booking, Scope
+from ._company import look_around
 from ._effects import Now, Plan, Sleep, Stir
 from ._errors import RateLimitExceeded, StoreError, StoreUnavailable
 from ._outage import Outage
@@ -90,12 +91,13 @@ class Survival:
         """Wait for a turn, the store's or our own; *begun* as of ``_turns.acquire``."""
         if self._policy == "raise":
             return _turns.acquire(self._desk, scope, policy, charges, wish, begun)
-        account = self.outage.account(scope, policy)
-        return self._acquire(account, charges, wish, begun)
+        account = self.outage.current(scope, policy)
+        return self._acquire(account, policy, charges, wish, begun)
 
     def _acquire(
         self,
         account: Account,
+        policy: Policy,
         charges: tuple[int, ...],
         wish: Wish,
         begun: Begun | None,
@@ -111,7 +113,8 @@ class Survival:
                     return Granted(booking, now - start)
             else:
                 try:
-                    granted = yield from self._with(account, charges, wish, end, begun)
+                    how = (policy, charges, wish, end, begun)
+                    granted = yield from self._with(account, *how)
                 except StoreUnavailable as error:
                     begun = None
                     now = yield Now()
@@ -127,20 +130,22 @@ class Survival:
     def _with(
         self,
         account: Account,
+        policy: Policy,
         charges: tuple[int, ...],
         wish: Wish,
         end: float,
         begun: Begun | None,
     ) -> Plan[Granted]:
         """Ask the store; for a moment after an outage within our share only."""
-        scope, policy = account.scope, account.policy
+        scope = account.scope
         if begun is not None:
             how = (scope, policy, charges, wish, begun)
             return (yield from _turns.acquire(self._desk, *how))
         while True:
             now = yield Now()
             if not self.outage.settling(account, now):
-                yield from self._count(account, now)
+                if self._policy == "local":
+                    yield from look_around(self._desk, self.outage, account, now)
                 now = yield Now()
                 left = wish.timeout if wish.timeout is None else max(0.0, end - now)
                 terms = replace(wish, timeout=left)
@@ -170,6 +175,9 @@ class Survival:
         if self._policy in ("raise", "wait"):
             return True
         account = self.outage.account(scope, policy)
+        doubts = self._desk.doubts
+        if doubts and (scope.key, policy.account) in doubts:
+            return False
         return self.outage.calm and not account.due
 
     def admitted(
@@ -189,11 +197,15 @@ class Survival:
         """Decide for now; *known* as of ``_plans.decide``."""
         if self._policy in ("raise", "wait"):
             return _plans.try_acquire(self._desk, scope, policy, charges, known)
-        account = self.outage.account(scope, policy)
-        return self._try_acquire(account, charges, known)
+        account = self.outage.current(scope, policy)
+        return self._try_acquire(account, policy, charges, known)
 
     def _try_acquire(
-        self, account: Account, charges: tuple[int, ...], known: StoreError | None
+        self,
+        account: Account,
+        policy: Policy,
+        charges: tuple[int, ...],
+        known: StoreError | None,
     ) -> Plan[Decision]:
         now = yield Now()
         if known is not None or not self._is_gone(now):
@@ -202,9 +214,9 @@ class Survival:
                 if not denied:
                     return denied
             try:
-                if known is None:
-                    yield from self._count(account, now)
-                how = (account.scope, account.policy, charges, known)
+                if known is None and self._policy == "local":
+                    yield from look_around(self._desk, self.outage, account, now)
+                how = (account.scope, policy, charges, known)
                 decision = yield from _plans.try_acquire(self._desk, *how)
             except StoreUnavailable as error:
                 now = yield Now()
@@ -257,16 +269,6 @@ class Survival:
                 self.amends.postpone(scope, policy, booking, actual)
             now = yield Now()
             self._lost(error, self.outage.account(scope, policy), now)
-
-    def _count(self, account: Account, now: float) -> Plan[None]:
-        """Learn how many processes there are, now and then."""
-        if self._policy != "local":
-            return
-        life_us = self.outage.wants_count(account, now)
-        if life_us:
-            clock = self._desk.almanac.clock()
-            reply = yield _wire.encode_clients(account.scope, life_us, clock)
-            account.clients = max(1, _reply.decode_clients(reply))
 
     @property
     def _may_go_on(self) -> bool:

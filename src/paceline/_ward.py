@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ._errors import PacelineError
-from ._outage import places
+from ._ledger import places
 from ._repayment import LocalBooking
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ._desk import Desk
     from ._effects import Plan
     from ._heartbeat import Heartbeat
-    from ._outage import Place
+    from ._ledger import Place
     from ._policy import Policy
     from ._reply import Answer
     from ._survival import Survival

@@ -31,7 +31,6 @@ REQUEST = ("own", "max_wait", "horizon", "span", "part", "again", "charges")
 CHARGE = ("limit", "cost")
 SETTLEMENT = ("limit", "moment", "change", "epoch", "shift", "stamp")
 RENEWAL = ("limit", "stop", "epoch")
-LIFE = ("life",)
 
 __all__ = [
     "FURTHEST_US",
@@ -44,7 +43,6 @@ __all__ = [
     "Scope",
     "book_of",
     "encode_acquire",
-    "encode_clients",
     "encode_cool_down",
     "encode_peek",
     "encode_renew",
@@ -149,11 +147,6 @@ def encode_peek(scope: Scope, policy: Policy, clock: Clock) -> Call:
     return Call("peek", scope.key, (clock.now, book.args))
 
 
-def encode_clients(scope: Scope, life_us: int, clock: Clock) -> Call:
-    """Encode a call of ``lua/clients.lua``."""
-    return Call("clients", scope.key, (clock.now, life_us))
-
-
 def encode_cool_down(
     scope: Scope, policy: Policy, duration_us: int, clock: Clock
 ) -> Call:
@@ -198,22 +191,26 @@ class Book:
         self.limits: dict[tuple[str, str], int] = {}
         self.days: tuple[int, int] = (0, _FOREVER)
         self._asked: dict[tuple[object, ...], Packed] = {}
-        rows: list[Arg] = []
+        limits: dict[tuple[str, str], Limit] = {}
         for request in requests:
             policy = request.policy
             for name in (own_field(policy), *([SHARED] if policy.shared else [])):
                 self.fields.setdefault(name, len(self.fields) + 1)
             for limit in policy.limits:
                 where = place(policy, limit)
-                if where not in self.limits:
-                    self.limits[where] = len(self.limits) + 1
-                    parameters = _parameters(limit, day_us)
-                    rows += (self.fields[where[0]], limit.tag, limit.capacity)
-                    rows += (grace_us(limit), *parameters)
-                    if isinstance(limit, CalendarWindow):
-                        since, until = self.days
-                        start, stop, _ = parameters
-                        self.days = (max(since, start), min(until, stop))
+                self.limits.setdefault(where, len(self.limits) + 1)
+                # One that is being corrected may be there with both of its figures.
+                known = limits.get(where, limit)
+                limits[where] = min(known, limit, key=_least)
+        rows: list[Arg] = []
+        for where, limit in limits.items():
+            parameters = _parameters(limit, day_us)
+            rows += (self.fields[where[0]], limit.tag, limit.capacity)
+            rows += (grace_us(limit), *parameters)
+            if isinstance(limit, CalendarWindow):
+                since, until = self.days
+                start, stop, _ = parameters
+                self.days = (max(since, start), min(until, stop))
         self.args: Packed = Packed(
             (len(self.fields), *self.fields, len(self.limits), *rows)
         )
@@ -253,6 +250,10 @@ def book_of(requests: Sequence[Request], day_us: int | None) -> Book:
     ):
         known = policy.notes["book"] = Book(requests[:1], day_us or 0)
     return known
+
+
+def _least(limit: Limit) -> tuple[int, int]:
+    return limit.capacity, getattr(limit, "rate", 0)
 
 
 def place(policy: Policy, limit: Limit) -> tuple[str, str]:

@@ -15,7 +15,7 @@ LAYOUT = {
     "acquire": [_wire.HEAD, _wire.FIELD, _wire.LIMIT, _wire.REQUEST, _wire.CHARGE],
     "settle": [_wire.HEAD[:5], _wire.FIELD, _wire.LIMIT, _wire.SETTLEMENT],
     "renew": [_wire.HEAD[:5], _wire.FIELD, _wire.LIMIT, _wire.RENEWAL],
-    "clients": [(_wire.HEAD[3], *_wire.LIFE)],
+    "clients": [(_wire.HEAD[3], *_facts.LIFE), _wire.FIELD],
     "peek": [_wire.HEAD[3:4], _wire.FIELD, _wire.LIMIT],
     "cool_down": [_wire.HEAD[3:6], _wire.FIELD, ("duration",)],
     "reset": [_wire.HEAD[3:5], _wire.FIELD, _sight.CLOSED],

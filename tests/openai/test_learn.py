@@ -95,21 +95,37 @@ def test_answers_without_usage_or_headers_prove_nothing():
     assert not refunds.shown
 
 
-def test_a_limit_goes_down_at_once_and_up_when_said_twice():
+def test_a_limit_goes_down_at_once_and_up_when_ten_answers_in_a_row_say_so():
     """
-    Azure lowers its limits for hours; a single higher number may be another tier's.
+    Azure lowers its limits for hours; a higher number may be another tier's. Of ten
+    higher ones the least counts.
     """
     limits = Limits()
 
     def see(limit):
         return limits.see(Reading("tokens", limit, 0, 60.0, 60.0))
 
+    name = ("tokens", 60.0)
     assert (see(1000), see(1000)) == (True, False)
-    assert (see(600), limits.known) == (True, {("tokens", 60.0): 600})
-    assert (see(900), see(600), see(900)) == (False, False, False)
-    assert (see(900), limits.known) == (True, {("tokens", 60.0): 900})
+    assert (see(600), limits.known) == (True, {name: 600})
+    assert [see(900) for _ in range(9)] == [False] * 9
+    assert not see(600)
+    assert [see(900) for _ in range(8)] == [False] * 8
+    assert not see(700)
+    assert (see(900), limits.known) == (True, {name: 700})
+    assert (see(500), limits.known) == (True, {name: 500})
     assert not limits.see(Reading("tokens", 5, 0))
     assert not limits.see(Reading("tokens", None, 0, None, 60.0))
+
+
+def test_what_was_told_is_told_again_only_if_it_was_in_vain():
+    """
+    Of many answers at a time one tells; half a minute later another may.
+    """
+    limits, name = Limits(), ("tokens", 60.0)
+    told = [limits.may_tell(name, 600, at) for at in (0.0, 0.1, 29.9, 30.0, 31.0)]
+    assert told == [True, False, False, True, False]
+    assert limits.may_tell(name, 500, 31.0)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from paceline import RateLimiter, _facts, _wire
 from paceline._policy import Policy
 from paceline._script import load
+from paceline.mock import serve
 from paceline.openai import QuotaExhausted, learnt, limit
 from paceline.openai._pace import Pace
 from paceline.testing import InstantLimiter, RecordingLimiter, RefusingLimiter
@@ -23,9 +24,9 @@ def fleet(clean_server, world, mock, api_key):
     """Return a function that makes the client of one more process."""
     limiters = []
 
-    def join(**options):
-        limiters.append(RateLimiter(clean_server.url, limits=LIMITS))
-        client = world.open(mock.base_url, api_key, max_retries=0)
+    def join(provider=mock, limits=LIMITS, **options):
+        limiters.append(RateLimiter(clean_server.url, limits=limits))
+        client = world.open(provider.base_url, api_key, max_retries=0)
         return limit(client, limiters[-1], **options)
 
     yield join
@@ -146,6 +147,14 @@ def test_a_reply_of_something_else_is_one_clear_error():
         with pytest.raises(_facts.StoreError) as raised:
             _facts.decode_note(reply)
         assert raised.value.code == "P209"
+    for reply in (None, 7, [1, 2], [1, 2, "x"], [1, 2, 3, "x"], [1, 2, 3, 1, b"a"]):
+        with pytest.raises(_facts.StoreError) as raised:
+            _facts.decode_clients(reply)
+        assert raised.value.code == "P209"
+    assert _facts.decode_clients([1, 2, 3, 0, 1, b"a", b"b", 10**6]) == (
+        3,
+        {"a": ("b", 1.0)},
+    )
 
 
 def test_a_new_process_starts_with_what_the_others_learnt(world, fleet, model):
@@ -277,3 +286,64 @@ def test_a_stand_in_without_a_store_does_for_the_adapter(
         assert not answered
     else:
         assert answered
+
+
+@pytest.fixture
+def elsewhere():
+    """Start a provider that allows less than is configured, and return its place."""
+    with serve(limits=["30 requests/min"], latency=0.001, jitter=0, seed=1) as running:
+        yield running
+
+
+def figures(client):
+    limiter = client._client.send.site.limiter
+    (account,) = client._client.send.site.accounts.all()
+    return {each.name: each.capacity for each in limiter.limits(account.key)}
+
+
+def test_a_lower_limit_of_the_provider_is_obeyed_by_all_processes(
+    world, fleet, elsewhere, model, caplog
+):
+    """
+    From the first answer on in the process that had it, and at the first call of
+    others: together they make no call more than the provider allows.
+    """
+    first, second = (fleet(elsewhere, ["60/min"], timeout=0) for _ in range(2))
+    ask(world, first, model)
+    assert figures(first) == {"requests/min": 30}
+    ask(world, second, model)
+    assert figures(second) == {"requests/min": 30}
+    answered = 2
+    with pytest.raises(openai.RateLimitError) as refused:
+        for _ in range(60):
+            ask(world, (first, second)[answered % 2], model)
+            answered += 1
+    assert "paceline" in type(refused.value).__module__
+    assert answered == 30
+    (account,) = elsewhere.stats()["accounts"]
+    assert (account["succeeded"], account["answers_429"]) == (30, 0)
+    assert "disagree" not in caplog.text
+
+
+def test_a_limit_is_never_raised_above_what_was_configured(world, fleet, model):
+    """
+    Who gave a part of a quota to a scope meant it; a correction is taken back when the
+    provider says so ten times.
+    """
+    client = fleet()
+    ask(world, client, model)
+    site = client._client.send.site
+    (account,) = site.accounts.all()
+    before = figures(client)
+    world.call(
+        site.limiter.correct_async if world.is_async else site.limiter.correct,
+        account.key,
+        "requests/min",
+        300,
+    )
+    seen = []
+    for _ in range(11):
+        ask(world, client, model)
+        seen.append(figures(client)["requests/min"])
+    assert seen[:9] == [300] * 9
+    assert figures(client) == before

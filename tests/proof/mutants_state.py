@@ -183,4 +183,24 @@ STATE = (
         'if kind == "f" then',
         ("openai/test_tell.py::test_old_facts_are_purged_from_a_hash_that_is_in_use",),
     ),
+    Mutant(
+        "facts told without their end",
+        "who hears of a fact knows for how long it holds",
+        "lib/facts",
+        "reply[#reply + 1] = fact.stop - now",
+        "reply[#reply + 1] = fact.stop",
+        (
+            "openai/test_tell.py::test_a_fact_holds_until_its_end_and_a_new_value_takes_its_place",
+        ),
+    ),
+    Mutant(
+        "corrections not told",
+        "who counts the processes hears what they tell",
+        "clients",
+        "facts_decode(values[row.field], now)",
+        "{}",
+        (
+            "integration/test_corrections.py::test_two_processes_agree_and_nobody_is_warned",
+        ),
+    ),
 )

@@ -38,19 +38,19 @@ class Account:
     Attributes:
         key: Its key.
 
-        configured: The limits that apply to it.
+        configured: The limits that apply to it, as corrected.
 
         units: What they count, calls at a time excepted.
+
+        own: Those of them that are not shared over models, of which headers speak.
 
         told: What the store was last heard to keep of it.
     """
 
-    def __init__(self, key: Key, configured: tuple[Limit, ...]) -> None:
+    def __init__(self, limiter: RateLimiter, key: Key) -> None:
         self.key: Key = key
-        self.configured: tuple[Limit, ...] = configured
-        self.units: frozenset[str] = frozenset(
-            limit.unit for limit in configured if not isinstance(limit, Concurrency)
-        )
+        self._version = -1
+        self.look_up(limiter)
         self.ratio: Ratio = Ratio()
         self.pace: Pace = Pace()
         self.refunds: Refunds = Refunds()
@@ -61,6 +61,27 @@ class Account:
         self._looked = float("-inf")
         self._meets = float("-inf")
         self._too_large: tuple[dict[str, int], float, str] | None = None
+
+    def look_up(self, limiter: RateLimiter) -> None:
+        """
+        Take the limits as they are by now.
+
+        Raises:
+            ConfigError: If no limits apply to its model (P104).
+        """
+        # A stand-in for tests has no store, so there is nothing to correct.
+        engine = limiter._engine  # noqa: SLF001
+        version = engine.desk.corrections.version if engine.shares else 0
+        if version == self._version:
+            return
+        policy = engine.lookup(self.key)[1] if engine.shares else None
+        limits = policy.limits if policy else limiter.limits(self.key)
+        self.own: tuple[Limit, ...] = policy.own if policy else ()
+        self.configured: tuple[Limit, ...] = limits
+        self.units: frozenset[str] = frozenset(
+            limit.unit for limit in limits if not isinstance(limit, Concurrency)
+        )
+        self._version = version
 
     def may_look(self, now: float, every: float) -> bool:
         """Tell whether to compare accounts again: not more often than *every* s."""
@@ -124,9 +145,9 @@ class Accounts:
             if key in self._known:
                 self._known.move_to_end(key)
                 return self._known[key]
-        configured = limiter.limits(key)
+        made = Account(limiter, key)
         with self._lock:
-            account = self._known.setdefault(key, Account(key, configured))
+            account = self._known.setdefault(key, made)
             if len(self._known) > _MOST_ACCOUNTS:
                 self._known.popitem(last=False)
             return account

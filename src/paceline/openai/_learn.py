@@ -19,6 +19,10 @@ _LEAST_TELLING = 20
 _CAME_BACK = 0.5
 # A header may be wrong for once: several must say it, among so many that could.
 _PROOFS, _AMONG = 3, 50
+# So many answers in a row must name a higher limit than the known one.
+_AGAIN = 10
+# What was told and did not change a limit is told again so many seconds later.
+_IN_VAIN = 30.0
 # Differences below this share of a limit are noise of estimates and of travel.
 _NOISE = 0.02
 
@@ -94,34 +98,45 @@ class Refunds:
 @dataclass(slots=True)
 class Limits:
     """
-    What the headers say the limits are: down at once, up when said twice.
+    What the headers say the limits are: down at once, up when said often.
 
     Attributes:
         known: The limit by unit and window in seconds.
     """
 
     known: dict[tuple[str, float], int] = field(default_factory=dict)
-    _higher: dict[tuple[str, float], int] = field(default_factory=dict)
+    _higher: dict[tuple[str, float], tuple[int, int]] = field(default_factory=dict)
+    _told: dict[tuple[str, float], tuple[int, float]] = field(default_factory=dict)
 
     def see(self, reading: Reading) -> bool:
         """Take note of a reading; tell whether a limit changed by it."""
         if reading.limit is None or reading.per is None:
             return False
         name = (reading.unit, reading.per)
-        known = self.known.get(name)
-        if known == reading.limit:
+        known, said = self.known.get(name), reading.limit
+        if known is None or said < known:
+            self.known[name] = said
+        elif said == known:
             self._higher.pop(name, None)
             return False
-        if known is None or reading.limit < known:
-            self.known[name] = reading.limit
-            self._higher.pop(name, None)
-            return True
-        # A single higher number may be of another tier or another region.
-        if self._higher.pop(name, None) == reading.limit:
-            self.known[name] = reading.limit
-            return True
-        self._higher[name] = reading.limit
-        return False
+        else:
+            # A higher number may be of another tier or another region: the least of
+            # ten in a row counts.
+            least, times = self._higher.get(name, (said, 0))
+            self._higher[name] = (min(least, said), times + 1)
+            if times + 1 < _AGAIN:
+                return False
+            self.known[name] = min(least, said)
+        self._higher.pop(name, None)
+        return True
+
+    def may_tell(self, name: tuple[str, float], units: int, now: float) -> bool:
+        """Tell whether to tell the others of a limit: nobody else does, or in vain."""
+        told, at = self._told.get(name, (-1, now))
+        if told == units and now - at < _IN_VAIN:
+            return False
+        self._told[name] = (units, now)
+        return True
 
 
 def gap(reading: Reading, elapsed: float, capacity: int, remaining: int) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from math import log
 from typing import TYPE_CHECKING
 
+from paceline._corrections import configured, figure
 from paceline._errors import PacelineError
 from paceline._provider.feedback import Reading
 
@@ -42,10 +43,13 @@ def hear(
         sent: When the request was sent: what was said is no older.
     """
     said = [each for each in said if not each.project]
-    with account.lock:
-        for reading in said:
-            if account.limits.see(reading):
-                _tell(account, reading)
+    account.look_up(site.limiter)
+    for reading in said:
+        now = yield Now()
+        with account.lock:
+            correction = _judge(account, reading, now)
+        if correction is not None:
+            yield from _correct(site, account, *correction)
     now = yield Now()
     pairs = [
         (reading, limit)
@@ -123,14 +127,44 @@ def _owed(
     return owed
 
 
-def _tell(account: Account, reading: Reading) -> None:
-    limit = same_limit(reading, account.configured)
-    if limit is None or reading.limit is None or reading.limit >= limit.capacity:
-        return
-    _log.warning(
-        "%s: the provider allows %s, %s was configured as %s",
-        account.key.label,
-        reading.limit,
-        limit.name,
-        limit.capacity,
-    )
+def _judge(
+    account: Account, reading: Reading, now: float
+) -> tuple[str, int | None] | None:
+    """
+    Return the correction that a reading calls for: a limit's name, and its units.
+
+    Never more than was configured: who gave a part of a quota to a scope meant it.
+    """
+    limit = _limit_of(reading, account.own)
+    name = (reading.unit, reading.per or 0.0)
+    if limit is not None and limit.configured is not None:
+        account.limits.known[name] = figure(limit)  # others may have told
+    account.limits.see(reading)
+    known = account.limits.known.get(name)
+    if limit is None or known is None:
+        return None
+    most = configured(limit)
+    wanted = min(known, most)
+    if wanted == figure(limit) or not account.limits.may_tell(name, wanted, now):
+        return None
+    return limit.name, None if wanted == most else wanted
+
+
+def _limit_of(reading: Reading, limits: Iterable[Limit]) -> Limit | None:
+    """Return our limit of a reading's unit and window."""
+    for limit in limits:
+        per = getattr(limit, "per", None)
+        if limit.unit == reading.unit and per is not None and per == reading.per:
+            return limit
+    return None
+
+
+def _correct(site: Site, account: Account, name: str, units: int | None) -> Plan[None]:
+    said = "what was configured" if units is None else f"{units:,}"
+    _log.warning("%s: the provider allows %s of %s", account.key.label, said, name)
+    try:
+        yield Verb(site.limiter, "correct", (account.key, name, units))
+    except PacelineError as failure:
+        label = account.key.label
+        _log.debug("%s: a correction was not shared: %s", label, failure)
+    account.look_up(site.limiter)

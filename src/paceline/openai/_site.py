@@ -123,12 +123,14 @@ class Site:
             ConfigError: If no limits apply to the model (P104).
         """
         try:
-            return self.accounts.get(self.limiter, key)
+            account = self.accounts.get(self.limiter, key)
+            account.look_up(self.limiter)
         except ConfigError as error:
             # Lists of models, files, polls: where limits go by model, they go free.
             if error.code == "P104" and ask.endpoint == "other":
                 return None
             raise
+        return account
 
     def price(self, account: Account, ask: Ask) -> Priced:
         """

@@ -11,8 +11,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from paceline import _plans
+from paceline._corrections import figure, limit_fact
 from paceline._errors import PacelineError
-from paceline._facts import GIVES_BACK, Fact, Known, decode_note, encode_note
+from paceline._facts import GIVES_BACK, Fact, Known
 
 from ._effects import Now, Plan, Verb
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
     from paceline import Key, RateLimiter
+    from paceline._limits import Limit
 
     from ._account import Account
     from ._site import Site
@@ -56,8 +59,7 @@ class Board:
 
     def _plan(self, facts: Sequence[Fact]) -> Generator[Any, Any, Mapping[str, Known]]:
         scope, policy = self._engine.lookup(self._key)
-        clock = self._engine.desk.almanac.clock()
-        return decode_note((yield encode_note(scope, policy, facts, clock)))
+        return (yield from _plans.tell(self._engine.desk, scope, policy, facts))
 
 
 def meet(site: Site, account: Account) -> Plan[None]:
@@ -103,6 +105,7 @@ def _exchange(
         account.meet_later(now + _RETRY)
         _log.debug("%s: facts were not shared: %s", account.key.label, failure)
         return
+    account.look_up(site.limiter)
     with account.lock:
         adopt(account, known, now)
     if PAUSE in known:
@@ -127,7 +130,18 @@ def news(account: Account) -> list[Fact]:
         known = told.get(GIVES_BACK)
         if known is None or known.seconds < _REFRESH:
             facts.append(Fact(GIVES_BACK, "1", _LEARNT))
+    for limit in account.own:
+        # Only what is corrected, and what the headers say by now.
+        name, seen = limit_fact(limit), account.limits.known.get(_window(limit))
+        known = told.get(name)
+        stale = known is None or known.seconds < _REFRESH
+        if limit.configured is not None and seen == figure(limit) and stale:
+            facts.append(Fact(name, str(seen), _LEARNT))
     return facts
+
+
+def _window(limit: Limit) -> tuple[str, float]:
+    return limit.unit, getattr(limit, "per", 0.0)
 
 
 def adopt(account: Account, known: Mapping[str, Known], now: float) -> None:

@@ -111,7 +111,10 @@ class _ClockedEngine(Engine):
             on_event=on_event,
             on_outage="raise",
         )
-        self._desk = Desk(_ClockedAlmanac(self._desk.almanac.nonce, ticker=clock))
+        self._desk = Desk(
+            _ClockedAlmanac(self._desk.almanac.nonce, ticker=clock),
+            corrections=self._desk.corrections,
+        )
         self._survival.use(self._desk)
         self._clock = clock
         self._memory = MemorySource(store.removeprefix("memory://")).sync_client()

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from .._under_way import UnderWay
 
 
+_WEEK = 7 * 86_400.0
+
+
 @dataclass(frozen=True)
 class Recorded:
     """
@@ -35,12 +38,13 @@ class Recorded:
 
     Attributes:
         verb: ``"try_acquire"``, ``"acquire"``, ``"settle"``, ``"cancel"``,
-            ``"release"``, ``"peek"``, ``"reset"`` or ``"cool_down"``. A twin has the
-            name of the other one, and reserve and limited are an acquire.
+            ``"release"``, ``"peek"``, ``"reset"``, ``"cool_down"`` or ``"correct"``. A
+            twin has the name of the other one, and reserve and limited are an acquire.
 
         key: Whose account it was about.
 
-        cost: The cost, or the seconds of a cool-down. None if there was none.
+        cost: The cost, the seconds of a cool-down, or what a limit was corrected to.
+            None if there was none.
 
         allowed: False if it was refused.
     """
@@ -141,6 +145,20 @@ class RecordingLimiter(RateLimiter):
         """Pass on and note it."""
         await self._inner.cool_down_async(key, seconds)
         self._note("cool_down", key, seconds)
+
+    def correct(
+        self, key: Key | str, limit: str, units: int | None, *, seconds: float = _WEEK
+    ) -> None:
+        """Pass on and note it."""
+        self._inner.correct(key, limit, units, seconds=seconds)
+        self._note("correct", key, units)
+
+    async def correct_async(
+        self, key: Key | str, limit: str, units: int | None, *, seconds: float = _WEEK
+    ) -> None:
+        """Pass on and note it."""
+        await self._inner.correct_async(key, limit, units, seconds=seconds)
+        self._note("correct", key, units)
 
 
 class _RecordingEngine(Engine):
