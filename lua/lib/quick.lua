@@ -60,6 +60,21 @@ local function quick_field(name, value, now, wanted)
     }
 end
 
+-- A field that is not there yet, or not any more.
+local function quick_new(name, now)
+    return {
+        name = name,
+        epoch = quick_format("%016.0f%04d", now, ARGV[5]),
+        seq = 0,
+        shift = 0,
+        still = QUICK_STILL,
+        parts = { "", "" },
+        stop = 0,
+        new = true,
+        dirty = false,
+    }
+end
+
 -- The client's lane with this call's record, or nil if the call is none that is new.
 local function quick_lane(value, number, oldest)
     local kept, from = "", 30
@@ -178,6 +193,9 @@ local function quick_save(fields, limits, now, lane, requests)
             )
             out[#out + 1] = field.name
             out[#out + 1] = table.concat(field.parts)
+            if field.new and ARGV[6] ~= "" then
+                out[#out + 1], out[#out + 2] = "n", ARGV[6]
+            end
         end
         if lane then
             record = record
@@ -217,6 +235,7 @@ local function quick()
     local limits, wanted, requests_at = quick_limits(at + accounts + 1, accounts)
     for i = 1, accounts do
         local field = values[i] and quick_field(names[i], values[i], now, wanted[i])
+            or values[i] == false and quick_new(names[i], now)
         if not field then
             return nil
         end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import partial
 from random import Random
 
@@ -235,15 +236,22 @@ def test_the_least_debts_of_a_large_batch_are_those_of_single_bookings(clean_ser
             one.now += 25 * SECOND
 
 
-def test_most_calls_go_the_quick_way(clean_server):
+RPM_TPM = (SlidingWindow(9, 60.0), TokenBucket(9, 60.0, unit="tokens"))
+
+
+@pytest.mark.parametrize(
+    ("limits", "quick"),
+    [
+        (RPM_TPM, [True, True, True, False]),
+        ((*RPM_TPM, CalendarWindow(9, "day")), [False, True, True, False]),
+    ],
+    ids=["first", "later"],
+)
+def test_most_calls_go_the_quick_way(clean_server, limits, quick):
     """
-    Once the field is there, what fits is decided without the rest of the script.
+    What fits is decided without the rest of the script: at once, but for the first
+    count of a calendar's period.
     """
-    limits = [
-        SlidingWindow(9, 60.0),
-        TokenBucket(9, 60.0, unit="tokens"),
-        CalendarWindow(9, "day"),
-    ]
     one = Account(clean_server.client(), limits)
     one.run = lambda call: one.client.eval(
         load("acquire").source.replace("return quick_reply\n", "return 7\n"),
@@ -255,7 +263,18 @@ def test_most_calls_go_the_quick_way(clean_server):
         one.scope, [one.request({"tokens": 1})] * 3, one.clock()
     )
     replies = [one.run(call) for _ in range(4)]
-    assert [reply == 7 for reply in replies] == [False, True, True, False]
+    assert [reply == 7 for reply in replies] == quick
+
+
+def test_an_account_that_was_idle_is_named_again_on_the_quick_way(clean_server):
+    """
+    A field that expired is made anew, with the name that people see.
+    """
+    client = clean_server.client()
+    one = Account(client, [SlidingWindow(9, 1.0)])
+    one.scope = replace(one.scope, display="team")
+    one.acquire(1)
+    assert client.hget(one.key, "n") == "team"
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,16 @@ QUICK = (
         TWINS,
     ),
     Mutant(
+        "quick and nameless",
+        "an account that is made on the quick way tells its name",
+        "lib/quick",
+        'if field.new and ARGV[6] ~= "" then',
+        "if false then",
+        (
+            "lua/test_quick.py::test_an_account_that_was_idle_is_named_again_on_the_quick_way",
+        ),
+    ),
+    Mutant(
         "quick drops the others",
         "limits of other policies are kept on the quick way",
         "lib/quick",
