@@ -24,6 +24,7 @@ ARGV           in this order; a list is its length, then its rows
                concurrency: slot, us
   p3           window: most entries  bucket: slot, us      calendar: next end, us
   list of
+  times        that this request stands here in a row, >= 1
   own          the request's own account, counted from 1: its cool-down holds
   max_wait     us that the caller will wait, >= 0
   horizon      us ahead, beside its own time of service, that it may book; -1 no bound
@@ -88,13 +89,24 @@ if scope.other_day then
 end
 
 local requests = {}
-for i = 1, args_count() do
-    local request = args_read({ "own", "max_wait", "horizon", "span", "part", "again", "charges" })
+for _ = 1, args_count() do
+    local request = args_read({
+        "times",
+        "own",
+        "max_wait",
+        "horizon",
+        "span",
+        "part",
+        "again",
+        "charges",
+    })
     for name, value in pairs(request) do
         request[name] = tonumber(value)
     end
     request.charges = args_rows_of(request.charges, { "limit", "cost" })
-    requests[i] = request
+    for _ = 1, request.times do
+        requests[#requests + 1] = request
+    end
 end
 
 local known = replay(scope, requests)

@@ -7,7 +7,7 @@
 -- functions, arguments are read where they stand, and text that does not change is copied.
 
 -- Arguments per row, as the script's header has them.
-local QUICK_HEAD, QUICK_LIMIT, QUICK_REQUEST, QUICK_CHARGE = 7, 7, 7, 2
+local QUICK_HEAD, QUICK_LIMIT, QUICK_REQUEST, QUICK_CHARGE = 7, 7, 8, 2
 
 local QUICK_SLACK_MS, QUICK_PURGE = 1000, 64
 
@@ -131,38 +131,52 @@ local function quick_limits(at, accounts)
     return limits, wanted, at + QUICK_LIMIT * count + 1
 end
 
--- Decides all requests, from ARGV[at + 1] on, and appends their answers to reply.
-local function quick_decide(limits, now, at, count, reply)
-    for place = 1, count do
-        if ARGV[at + 5] ~= "1000" then
-            return false
-        end
-        local charges = ARGV[at + QUICK_REQUEST]
-        at = at + QUICK_REQUEST
-        local upto = at + QUICK_CHARGE * charges
-        for row = at + 1, upto, QUICK_CHARGE do
-            local limit, cost = limits[ARGV[row] + 0], ARGV[row + 1] + 0
-            if cost > 0 then
-                if not quick_charge(limit, now, cost, place) then
-                    return false
-                end
-                limit.field.dirty = true
+-- Decides a request as often as it stands there, from place on; false if it does not fit.
+local function quick_row(charged, costs, now, place, times, reply)
+    local count, n = #charged, #reply
+    for k = 1, times do
+        for i = 1, count do
+            if costs[i] > 0 and not quick_charge(charged[i], now, costs[i], place + k) then
+                return false
             end
         end
-        local n = #reply
         reply[n + 1], reply[n + 2], reply[n + 3] = 1, 0, 0
         n = n + 3
-        for row = at + 1, upto, QUICK_CHARGE do
-            local left, reset = quick_status(limits[ARGV[row] + 0], now)
+        for i = 1, count do
+            local left, reset = quick_status(charged[i], now)
             if not left then
                 return false
             end
             reply[n + 1], reply[n + 2] = left, reset
             n = n + 2
         end
-        at = upto
     end
     return true
+end
+
+-- Decides all rows of requests, from ARGV[at + 1] on, and appends their answers to reply.
+-- Returns how many requests there are, or nil.
+local function quick_decide(limits, now, at, rows, reply)
+    local place = 0
+    for _ = 1, rows do
+        if ARGV[at + 6] ~= "1000" then
+            return nil
+        end
+        local times, charges = ARGV[at + 1] + 0, ARGV[at + QUICK_REQUEST] + 0
+        local charged, costs = {}, {}
+        at = at + QUICK_REQUEST
+        for i = 1, charges do
+            local limit, cost = limits[ARGV[at + 1] + 0], ARGV[at + 2] + 0
+            charged[i], costs[i] = limit, cost
+            limit.field.dirty = limit.field.dirty or cost > 0
+            at = at + QUICK_CHARGE
+        end
+        if not quick_row(charged, costs, now, place, times, reply) then
+            return nil
+        end
+        place = place + times
+    end
+    return place
 end
 
 -- Writes the fields that changed, the lane and the expiry of the hash.
@@ -250,8 +264,11 @@ local function quick()
         end
     end
     local lane = named and quick_lane(values[accounts + 1], ARGV[2] + 0, ARGV[3] + 0)
-    local count = ARGV[requests_at] + 0
-    if lane == nil or not quick_decide(limits, now, requests_at, count, reply) then
+    if lane == nil then
+        return nil
+    end
+    local count = quick_decide(limits, now, requests_at, ARGV[requests_at] + 0, reply)
+    if not count then
         return nil
     end
     local dirty = false

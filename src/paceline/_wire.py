@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 HEAD = ("lane", "number", "oldest", "now", "nonce", "display", "guard")
 FIELD = ("field",)
 LIMIT = ("account", "tag", "capacity", "grace", "p1", "p2", "p3")
-REQUEST = ("own", "max_wait", "horizon", "span", "part", "again", "charges")
+REQUEST = ("times", "own", "max_wait", "horizon", "span", "part", "again", "charges")
 CHARGE = ("limit", "cost")
 SETTLEMENT = ("limit", "moment", "change", "epoch", "shift", "stamp")
 RENEWAL = ("limit", "stop", "epoch")
@@ -98,15 +98,28 @@ def spare_us(scope: Scope, policy: Policy, charges: Sequence[int]) -> int:
 
 
 def encode_acquire(scope: Scope, requests: Sequence[Request], clock: Clock) -> Call:
-    """Encode a call of ``lua/acquire.lua``; the first request's caller waits."""
+    """
+    Encode a call of ``lua/acquire.lua``; the first request's caller waits.
+
+    Equal requests that follow each other are sent once, with their number.
+    """
     book = book_of(requests, clock.day_us)
     head = (clock.now, clock.nonce, scope.display, scope.guard_us)
+    times: list[int] = []
     asked: list[Packed] = []
     before = None
     for request in requests:
-        asked.append(asked[-1] if request is before else book.asked(request))
+        packed = asked[-1] if request is before else book.asked(request)
+        if asked and packed is asked[-1]:
+            times[-1] += 1
+        else:
+            times.append(1)
+            asked.append(packed)
         before = request
-    return Call("acquire", scope.key, (*head, book.args, len(requests), *asked))
+    rows: list[Arg | Packed] = []
+    for row in zip(times, asked, strict=True):
+        rows += row
+    return Call("acquire", scope.key, (*head, book.args, len(times), *rows))
 
 
 def encode_settle(

@@ -80,7 +80,7 @@ def test_body_reads_the_encoders_arguments(name):
     Every row that a body reads is a row of the encoder's layout, and all are read.
     """
     _, body = split(name)
-    rows = re.findall(r'args_(?:read|rows|rows_of)\([^{}]*\{ ("[^}]*)\}', body)
+    rows = re.findall(r'args_(?:read|rows|rows_of)\([^{}]*\{\s+("[^}]*)\}', body)
     read = [tuple(re.findall(r'"(\w+)"', row)) for row in rows]
     if name in ("cool_down", "reset"):
         read.remove(_wire.LIMIT)  # included, never called: it has no limits

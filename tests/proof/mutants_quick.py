@@ -105,9 +105,8 @@ QUICK = (
         "quick and half charged",
         "what does not fit now is not charged on the quick way",
         "lib/quick",
-        "if lane == nil or "
-        "not quick_decide(limits, now, requests_at, count, reply) then",
-        "quick_decide(limits, now, requests_at, count, reply)\n    if lane == nil then",
+        "place + k) then\n                return false",
+        "place + k) then\n                break",
         TWINS,
     ),
 )
