@@ -11,10 +11,13 @@ from paceline.openai import limit
 ENDPOINTS = ["chat", "responses", "embeddings"]
 FORMS = ["plain", "stream", "raw", "streaming", "copy"]
 CASES = [
-    (endpoint, form)
+    (endpoint, form, encoding)
     for endpoint in ENDPOINTS
     for form in FORMS
+    for encoding in ("gzip", "identity")
+    # A raw answer and a copy's are read as a plain one is.
     if (endpoint, form) != ("embeddings", "stream")
+    and (encoding == "gzip" or form not in {"raw", "copy"})
 ]
 
 
@@ -66,14 +69,17 @@ def make(world, client, endpoint, form, model):
     return answer.usage
 
 
-@pytest.mark.parametrize(("endpoint", "form"), CASES)
+@pytest.mark.parametrize(("endpoint", "form", "encoding"), CASES)
 def test_what_a_call_used_is_charged_in_every_form(
-    world, mock, api_key, limiter, model, used, endpoint, form
+    world, mock, api_key, limiter, model, used, endpoint, form, encoding
 ):
     """
-    Plain, streamed, raw, read as a stream, and through a copy of the client.
+    Plain, streamed, raw, read as a stream, and through a copy of the client; with
+    compressed answers and without.
     """
-    client = limit(world.open(mock.base_url, api_key), limiter, refund="always")
+    headers = {"accept-encoding": encoding}
+    client = world.open(mock.base_url, api_key, default_headers=headers)
+    limit(client, limiter, refund="always")
     caller = client.with_options(max_retries=0) if form == "copy" else client
     usage = make(world, caller, endpoint, form, model)
     assert used(model) == {"requests": 1, "tokens": usage.total_tokens}
