@@ -92,6 +92,7 @@ class Desk:
     corrections: Corrections = field(default_factory=Corrections)
     doubts: set[tuple[str, str]] = field(default_factory=set)
     _met: set[tuple[str, str]] = field(default_factory=set)
+    _cooled: dict[tuple[str, str], float] = field(default_factory=dict)
     _told: float = -inf
     _agreed: set[tuple[str, str, str]] = field(default_factory=set)
     _doubted: set[tuple[str, str, str, int]] = field(default_factory=set)
@@ -127,6 +128,10 @@ class Desk:
         if len(self.heard) > _MOST_HEARD:
             self.heard.clear()
         until = at + cool_us / SECOND_US if cool_us else 0.0
+        if until:
+            if len(self._cooled) > _MOST_HEARD:
+                self._cooled.clear()
+            self._cooled[scope.key, policy.account] = until
         self.heard[scope.key, policy.account] = (at, until)
 
     def heard_nothing(self, scope: Scope, policy: Policy, at: float) -> None:
@@ -220,6 +225,10 @@ class Desk:
     def cools_until(self, scope: Scope, policy: Policy) -> float:
         """Return until when an account cools down, as far as was heard."""
         return self.heard.get((scope.key, policy.account), _UNHEARD)[1]
+
+    def cooled(self, scope: Scope, policy: Policy) -> float:
+        """Return when the last cool-down that was heard of ends or ended, or 0.0."""
+        return self._cooled.get((scope.key, policy.account), 0.0)
 
     def note_lag(self, lag_us: int) -> None:
         """Note how late a sleeper woke."""

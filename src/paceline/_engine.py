@@ -43,14 +43,7 @@ _LONGEST_GUARD = 60.0
 
 
 class Engine(Asking, Worlds, Warden):
-    """
-    Rules, a store and what was last heard of it.
-
-    Attributes:
-        shares: Whether there is a store that processes tell things through.
-    """
-
-    shares = True
+    """Rules, a store and what was last heard of it."""
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ from ._options import seconds as in_seconds, wish
 from ._reservation import Reservation
 from ._rules import Rules
 from ._scopes import Scopes
+from ._telling import Telling
 
 if TYPE_CHECKING:
     from ._alone import OnOutage
@@ -35,7 +36,7 @@ R = TypeVar("R")
 _TIMEOUT = 60.0
 
 
-class RateLimiter(FromConfig, Looking, Correcting, Closing):
+class RateLimiter(FromConfig, Looking, Telling, Correcting, Closing):
     """
     Keeps one account of each quota, for every process that shares a store.
 

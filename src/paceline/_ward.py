@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from ._effects import Plan
     from ._heartbeat import Heartbeat
     from ._ledger import Place
-    from ._policy import Policy
+    from ._policy import Cost, Policy
     from ._reply import Answer
     from ._survival import Survival
+    from ._wish import Granted, Wish
     from .stores import Store
     from .stores._breaker import Breaker
 
@@ -47,6 +48,12 @@ class Warden(ABC):
     def owes(self) -> bool:
         """Whether something is to do when a store that was gone is back."""
         return self._survival.amends.owes
+
+    def grant(
+        self, scope: Scope, policy: Policy, cost: Cost, wish: Wish
+    ) -> Plan[Granted]:
+        """Plan to wait for a permit, seen by nobody."""
+        return self._survival.acquire(scope, policy, policy.charges(cost), wish)
 
     def last_seen(self, scope: Scope, policy: Policy) -> tuple[Answer | None, float]:
         """Return the store's last answer about an account, and when it came."""

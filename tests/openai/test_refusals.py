@@ -291,7 +291,7 @@ def test_a_limit_below_ours_is_told(world, mock, api_key, model, caplog):
             for _ in range(2):
                 world.call(client.chat.completions.create, **chat(model))
     said = [record.message for record in caplog.records]
-    assert len([each for each in said if "allows 60000" in each]) == 1
+    assert len([each for each in said if "allows 60,000" in each]) == 1
 
 
 def test_a_store_that_is_away_is_said_once_and_not_retried(world, mock, free_port):

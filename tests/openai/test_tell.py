@@ -1,18 +1,26 @@
 """What one process finds out of a provider's account, the others know."""
 
 import logging
+import time
 import uuid
 
 import openai
 import pytest
 
-from paceline import RateLimiter, _facts, _wire
+from paceline import RateLimiter, RateLimitExceeded, StoreError, _facts, _wire
 from paceline._policy import Policy
 from paceline._script import load
 from paceline.mock import serve
 from paceline.openai import QuotaExhausted, learnt, limit
 from paceline.openai._pace import Pace
-from paceline.testing import InstantLimiter, RecordingLimiter, RefusingLimiter
+from paceline.ops.accounts import Reader
+from paceline.testing import (
+    Clock,
+    ClockedLimiter,
+    InstantLimiter,
+    RecordingLimiter,
+    RefusingLimiter,
+)
 from scripts import SECOND, T0, Account
 
 ASK = [{"role": "user", "content": "a text that has a few more words in it " * 9}]
@@ -241,13 +249,13 @@ def test_a_store_that_does_not_answer_is_left_alone(
                 return getattr(engine, attribute)
 
             def run(self, plan):
-                if getattr(plan, "__name__", "") == "_plan":
+                if getattr(plan, "__name__", "") == "_exchange":
                     looks.append(plan)
                     raise _facts.StoreError("gone", code="P209")
                 return engine.run(plan)
 
             async def run_async(self, plan):
-                if getattr(plan, "__name__", "") == "_plan":
+                if getattr(plan, "__name__", "") == "_exchange":
                     looks.append(plan)
                     raise _facts.StoreError("gone", code="P209")
                 return await engine.run_async(plan)
@@ -347,3 +355,81 @@ def test_a_limit_is_never_raised_above_what_was_configured(world, fleet, model):
         seen.append(figures(client)["requests/min"])
     assert seen[:9] == [300] * 9
     assert figures(client) == before
+
+
+def test_a_refusal_of_one_process_slows_down_a_call_of_another_that_waits(
+    world, fleet, model
+):
+    """
+    It hears of the cool-down while it waits, asks what that means, and queues anew.
+    """
+    first, second = fleet(), fleet()
+    ask(world, second, model)
+    refused = {"x-mock-error": "rate_limit_requests wait=0.2s"}
+    with pytest.raises(openai.RateLimitError):
+        ask(world, first, model, extra_headers=refused)
+    (account,) = second._client.send.site.accounts.all()
+    assert account.gait.share == 1.0
+    before = account.pace.alarms
+    ask(world, second, model)
+    assert account.gait.share == 0.5
+    assert account.pace.alarms == before + 1
+
+
+def test_the_calls_of_all_processes_go_one_by_one():
+    """
+    A quarter of a second's at once, then each as long after the last as it was told;
+    a turn that comes too late is refused, and no limit is charged.
+    """
+    clock, store = Clock(), f"memory://{uuid.uuid4().hex}"
+    first, second = (
+        ClockedLimiter(store, limits=LIMITS, clock=clock) for _ in range(2)
+    )
+    for _ in range(10):
+        first.space("a", 0.1, None)
+        second.space("a", 0.1, 5.0)
+    assert clock.elapsed == pytest.approx(20 * 0.1 - 0.25, abs=0.01)
+    with pytest.raises(RateLimitExceeded):
+        second.space("a", 0.1, 0.0)
+    # One that is longer than four seconds is four seconds long.
+    first.space("b", 60.0, None)
+    began = clock.elapsed
+    first.space("b", 60.0, None)
+    assert clock.elapsed - began == pytest.approx(4.0, abs=0.01)
+    assert all(each.remaining == each.capacity for each in first.peek("a"))
+
+
+def test_status_shows_limits_and_not_how_calls_are_spaced(clean_server):
+    """
+    That is no account of anybody's.
+    """
+    with RateLimiter(clean_server.url, limits=LIMITS) as limiter:
+        limiter.space("team", 0.001, 5.0)
+        limiter.acquire("team", {"tokens": 5})
+        reader = Reader(clean_server.url)
+        (scope,) = reader.look().scopes
+        reader.close()
+    assert [each.model for each in scope.accounts] == [None]
+
+
+def test_a_store_that_is_gone_spaces_nothing(world, mock, api_key, model, caplog):
+    """
+    The call goes by the pace of its own process.
+    """
+    with RateLimiter(f"memory://{api_key}", limits=LIMITS) as limiter:
+        client = limit(world.open(mock.base_url, api_key), limiter)
+        ask(world, client, model)
+        (account,) = client._client.send.site.accounts.all()
+        account.gait.refused(time.monotonic(), 0.0)
+        account.meet_later(time.monotonic() + 60.0)
+
+        def gone(*_):
+            raise StoreError("gone", code="P209")
+
+        async def gone_async(*_):
+            raise StoreError("gone", code="P209")
+
+        limiter.space, limiter.space_async = gone, gone_async
+        with caplog.at_level(logging.DEBUG, logger="paceline"):
+            assert ask(world, client, model).usage
+    assert "calls are not spaced" in caplog.text

@@ -17,6 +17,7 @@ from paceline._permit import Permit
 SYNONYMS = {"asyncio": "time", "AsyncStore": "SyncStore"}
 TWINS = [
     (RateLimiter, ["acquire", "cool_down", "peek", "reset", "try_acquire"]),
+    (RateLimiter, ["exchange", "space"]),
     (Permit, ["settle", "cancel", "release"]),
     (Engine, ["acquire", "decide", "run"]),
 ]

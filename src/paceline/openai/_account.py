@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 from paceline._concurrency import Concurrency
 from paceline._provider.estimate import Ratio
 
+from ._gait import Gait
 from ._learn import Limits, Refunds
 from ._pace import Pace
 
@@ -53,6 +54,7 @@ class Account:
         self.look_up(limiter)
         self.ratio: Ratio = Ratio()
         self.pace: Pace = Pace()
+        self.gait: Gait = Gait()
         self.refunds: Refunds = Refunds()
         self.limits: Limits = Limits()
         self.usual_output: float = 0.0
@@ -69,14 +71,11 @@ class Account:
         Raises:
             ConfigError: If no limits apply to its model (P104).
         """
-        # A stand-in for tests has no store, so there is nothing to correct.
-        engine = limiter._engine  # noqa: SLF001
-        version = engine.desk.corrections.version if engine.shares else 0
+        version = limiter.corrected()
         if version == self._version:
             return
-        policy = engine.lookup(self.key)[1] if engine.shares else None
-        limits = policy.limits if policy else limiter.limits(self.key)
-        self.own: tuple[Limit, ...] = policy.own if policy else ()
+        limits = limiter.limits(self.key)
+        self.own: tuple[Limit, ...] = limiter.own_limits(self.key)
         self.configured: tuple[Limit, ...] = limits
         self.units: frozenset[str] = frozenset(
             limit.unit for limit in limits if not isinstance(limit, Concurrency)

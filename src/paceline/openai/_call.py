@@ -20,10 +20,11 @@ from paceline._provider.feedback import readings
 from paceline._provider.usage import BodyReader, StreamReader, Usage, from_body
 
 from . import _errors
-from ._effects import Close, Enter, Now, Plan, Post, Send, Sleep, Tap, Watch
+from ._effects import Close, Enter, Now, Plan, Post, Send, Sleep, Tap, Verb, Watch
+from ._gait import ABREAST, LEAST_NAP, MOST_NAP, seconds
 from ._listen import hear, listen
 from ._site import Priced, Site, with_usage
-from ._tell import meet
+from ._tell import hear_of_refusals, meet
 
 if TYPE_CHECKING:
     from paceline import Permit
@@ -93,8 +94,9 @@ def turn(
     """
     Wait until it is this call's turn.
 
-    After a refusal the calls of this process go one by one. One that was let go while
-    another call was refused gives its permit back, and queues behind the cool-down.
+    After a refusal calls go one by one, those of this process and of all. One that was
+    let go while another call was refused gives its permit back, and queues behind the
+    cool-down.
     """
     start = yield Now()
     while True:
@@ -107,12 +109,56 @@ def turn(
             raise _errors.too_late(pause, left, request)
         if pause > 0:
             yield Sleep(pause)
-            left = None if left is None else left - pause
+        yield from _space(site, account, priced, request, start, timeout)
+        now = yield Now()
+        left = None if timeout is None else max(0.0, start + timeout - now)
         reservation = site.limiter.reserve(account.key, priced.cost, timeout=left)
         permit: Permit = yield Enter(reservation)
+        yield from hear_of_refusals(site, account)
         if account.pace.alarms == alarms:
             return permit
         yield from _post(permit, dict.fromkeys(account.units, 0))
+
+
+def _space(
+    site: Site,
+    account: Account,
+    priced: Priced,
+    request: Any,
+    start: float,
+    timeout: float | None,
+) -> Plan[None]:
+    """
+    Let the calls of all processes go one by one, if somebody was refused lately.
+
+    Those of a process stand in line here, so that each asks at the pace of then.
+    """
+    gait, place = account.gait, object()
+    if gait.share >= 1.0:
+        return
+    with account.lock:
+        gait.line.append(place)
+    try:
+        while True:
+            now = yield Now()
+            left = inf if timeout is None else max(0.0, start + timeout - now)
+            with account.lock:
+                share, ahead = gait.now(now), gait.line.index(place)
+            step = seconds(account.configured, priced.cost) / share
+            if share >= 1.0 or ahead < ABREAST:
+                break
+            if ahead * step > left:
+                raise _errors.too_late(ahead * step, left, request)
+            yield Sleep(min(max(LEAST_NAP, ahead * step / 2), MOST_NAP))
+        if share < 1.0:
+            bound = None if timeout is None else left
+            yield Verb(site.limiter, "space", (account.key, step, bound))
+    except StoreError as failure:
+        # This process goes by its own pace all the same.
+        _log.debug("%s: calls are not spaced: %s", account.key.label, failure)
+    finally:
+        with account.lock:
+            gait.line.remove(place)
 
 
 def send(

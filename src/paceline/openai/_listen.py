@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from math import log
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from paceline._corrections import configured, figure
 from paceline._errors import PacelineError
+from paceline._limits import SlidingWindow, TokenBucket
 from paceline._provider.feedback import Reading
 
 from ._effects import Now, Plan, Verb
+from ._gait import Level
 from ._learn import Answered, gap
 
 if TYPE_CHECKING:
@@ -52,11 +54,14 @@ def hear(
             yield from _correct(site, account, *correction)
     now = yield Now()
     pairs = [
-        (reading, limit)
+        (replace(reading, per=float(limit.per)), limit)
         for reading in said
         if reading.remaining is not None
         and (limit := same_limit(reading, account.configured)) is not None
     ]
+    with account.lock:
+        for reading, limit in pairs:
+            account.gait.saw(limit.name, level(reading, limit, now))
     if not pairs or not account.may_look(now, _EVERY):
         return
     try:
@@ -92,7 +97,9 @@ def listen(
             _log.info("%s: unused tokens are given back", account.key.label)
 
 
-def same_limit(reading: Reading, limits: Iterable[Limit]) -> Limit | None:
+def same_limit(
+    reading: Reading, limits: Iterable[Limit]
+) -> SlidingWindow | TokenBucket | None:
     """
     Return our limit that a reading speaks of, or None if that is not sure.
 
@@ -102,12 +109,14 @@ def same_limit(reading: Reading, limits: Iterable[Limit]) -> Limit | None:
     counting = [limit for limit in limits if limit.unit == reading.unit]
     if len(counting) != 1:
         return None
-    per = getattr(counting[0], "per", None)
-    if not isinstance(per, int | float):
+    (limit,) = counting
+    if not isinstance(limit, SlidingWindow | TokenBucket):
         return None  # a calendar's periods are nobody's windows
-    if reading.per is not None and abs(log(reading.per / per)) > log(_NEAR):
+    # A shorter one is implied by what fills up sooner: a burst below the limit. A
+    # longer one is another limit, such as the day's.
+    if reading.per is not None and reading.per > limit.per * _NEAR:
         return None
-    return counting[0]
+    return limit
 
 
 def _owed(
@@ -168,3 +177,10 @@ def _correct(site: Site, account: Account, name: str, units: int | None) -> Plan
         label = account.key.label
         _log.debug("%s: a correction was not shared: %s", label, failure)
     account.look_up(site.limiter)
+
+
+def level(reading: Reading, limit: SlidingWindow | TokenBucket, now: float) -> Level:
+    """Return what remains of a limit, by what was said just now."""
+    rate = getattr(limit, "rate", limit.capacity) / limit.per
+    most = min(limit.capacity, reading.limit or limit.capacity)
+    return Level(now, reading.remaining or 0, most, rate)

@@ -2,8 +2,9 @@
 How fast this process may go after a refusal. Pure: time is an argument.
 
 A cool-down is shared through the store and ends for all at the same moment. So that
-they do not all go at that moment, each process lets its calls go one by one for a
-while, at the rate at which the provider refills. ``slow_down`` is answered with half
+they do not all go at that moment, a process that was refused lets its calls go one by
+one for a while, at the rate at which the provider refills; what all processes do
+together is in ``_gait``. ``slow_down`` is answered with half
 the rate that was used, which then grows by a constant step: the rule of TCP (Chiu and
 Jain, 1989), under which several processes end at fair shares.
 """

@@ -12,7 +12,7 @@ from paceline._provider.classify import OVERLOADED, TOO_MANY, Kind, Refusal, cla
 from . import _errors
 from ._effects import Now, Plan, Read, Verb
 from ._pace import cool_down
-from ._tell import slowed, unpaid
+from ._tell import slowed, tell_gait, unpaid
 
 if TYPE_CHECKING:
     from ._account import Account
@@ -54,15 +54,20 @@ def share_cool_down(
 ) -> Plan[float]:
     """Let nobody call for as long as the server asks and a little longer; return it."""
     seconds = cool_down(refusal.wait, dice)
+    share = 1.0
     with account.lock:
         if refusal.kind is Kind.SLOW_DOWN:
             account.pace.slow_down(now)
+        else:
+            share = account.gait.refused(now, now + seconds)
         account.pace.refused(now, seconds, refusal.refill)
-    if refusal.kind is Kind.SLOW_DOWN:
-        yield from slowed(site, account, now)
     try:
         yield Verb(site.limiter, "cool_down", (account.key, seconds))
     except PacelineError as failure:
         # This process keeps to it all the same, by its own pace.
         _log.warning("%s: a cool-down was not shared: %s", account.key.label, failure)
+    if refusal.kind is Kind.SLOW_DOWN:
+        yield from slowed(site, account, now)
+    else:
+        yield from tell_gait(site, account, now, share)
     return seconds

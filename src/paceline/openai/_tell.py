@@ -9,19 +9,18 @@ once a second at most, before a call; limits do not depend on them.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from paceline import _plans
 from paceline._corrections import figure, limit_fact
 from paceline._errors import PacelineError
 from paceline._facts import GIVES_BACK, Fact, Known
 
 from ._effects import Now, Plan, Verb
+from ._gait import LIFE
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from paceline import Key, RateLimiter
     from paceline._limits import Limit
 
     from ._account import Account
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("paceline")
 
-RATIO, SLOW, PAUSE = "ratio", "slow", "pause"
+RATIO, SLOW, PAUSE, GAIT = "ratio", "slow", "pause", "gait"
 
 # What was learnt holds for a week, and is told again when a day of it has gone.
 _LEARNT, _REFRESH = 7 * 86_400.0, 6 * 86_400.0
@@ -41,37 +40,31 @@ _MOST_CODE = 60
 _HEARD = "the provider told another process so"
 
 
-class Board:
-    """Where the facts of an account are told and read: a verb with its twin."""
-
-    def __init__(self, limiter: RateLimiter, key: Key) -> None:
-        # Facts are no part of the public API.
-        self._engine = limiter._engine  # noqa: SLF001
-        self._key = key
-
-    def tell(self, facts: Sequence[Fact]) -> Mapping[str, Known]:
-        """Tell facts, and return all that are kept."""
-        return self._engine.run(self._plan(facts))
-
-    async def tell_async(self, facts: Sequence[Fact]) -> Mapping[str, Known]:
-        """Do as :meth:`tell` does, on the running event loop."""
-        return await self._engine.run_async(self._plan(facts))
-
-    def _plan(self, facts: Sequence[Fact]) -> Generator[Any, Any, Mapping[str, Known]]:
-        scope, policy = self._engine.lookup(self._key)
-        return (yield from _plans.tell(self._engine.desk, scope, policy, facts))
-
-
 def meet(site: Site, account: Account) -> Plan[None]:
     """Exchange facts with the other processes, if that is due."""
     now = yield Now()
-    if _shares(site) and account.may_meet(now):
+    if account.may_meet(now):
+        yield from _exchange(site, account, now, ())
+        with account.lock:
+            share = account.gait.step(now)
+        if share is not None:
+            yield from tell_gait(site, account, now, share)
+
+
+def hear_of_refusals(site: Site, account: Account) -> Plan[None]:
+    """Ask how fast to go, if the store spoke of a cool-down that is news."""
+    cooled = site.limiter.cooled(account.key)
+    with account.lock:
+        news = cooled and account.gait.is_new(cooled)
+    if news:
+        now = yield Now()
         yield from _exchange(site, account, now, ())
 
 
-def _shares(site: Site) -> bool:
-    # A stand-in for tests has no store.
-    return site.limiter._engine.shares  # noqa: SLF001
+def tell_gait(site: Site, account: Account, now: float, share: float) -> Plan[None]:
+    """Let all processes go at a share of the rate; 1.0 is as the limiter says."""
+    fact = Fact(GAIT, f"{share:.4f}", LIFE if share < 1.0 else 0.0)
+    yield from _exchange(site, account, now, (fact,))
 
 
 def slowed(site: Site, account: Account, now: float) -> Plan[None]:
@@ -94,13 +87,10 @@ def unpaid(
 def _exchange(
     site: Site, account: Account, now: float, facts: Sequence[Fact]
 ) -> Plan[None]:
-    if not _shares(site):
-        return
     with account.lock:
         learnt = news(account)
-    board = Board(site.limiter, account.key)
     try:
-        known = yield Verb(board, "tell", ([*facts, *learnt],))
+        known = yield Verb(site.limiter, "exchange", (account.key, [*facts, *learnt]))
     except PacelineError as failure:
         account.meet_later(now + _RETRY)
         _log.debug("%s: facts were not shared: %s", account.key.label, failure)
@@ -145,7 +135,7 @@ def _window(limit: Limit) -> tuple[str, float]:
 
 
 def adopt(account: Account, known: Mapping[str, Known], now: float) -> None:
-    """Take what others told."""
+    """Take what is kept: what others told, and this process."""
     if RATIO in known:
         account.ratio.adopt(float(known[RATIO].value))
     if GIVES_BACK in known and not account.refunds.shown:
@@ -153,4 +143,9 @@ def adopt(account: Account, known: Mapping[str, Known], now: float) -> None:
         _log.info("%s: unused tokens are given back", account.key.label)
     if SLOW in known:
         account.pace.follow(now, known[SLOW].seconds)
+    if GAIT not in known:
+        account.gait.forget()
+    elif account.gait.adopt(float(known[GAIT].value), known[GAIT].seconds, now):
+        # Who was let go at the full rate and has not left yet queues anew.
+        account.pace.alarms += 1
     account.told = known

@@ -18,6 +18,7 @@ from .._errors import StoreError
 from .._facts import GIVES_BACK, read_facts
 from .._standing import Standing, standing
 from .._state import read_field
+from .._telling import SPACED
 from ..stores._open import open_store
 from ..stores._resp import readable
 from ..stores._translate import FAILURES, translate
@@ -231,6 +232,8 @@ class Reader:
             text = _text(value)
             if field_name == "n":
                 name = text
+            elif field_name.startswith(f"{_OWN}{SPACED}"):
+                continue  # how calls are spaced is no limit
             elif field_name == SHARED or field_name.startswith(_OWN):
                 try:
                     account = self._account(field_name, text, now_us)

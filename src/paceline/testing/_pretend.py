@@ -10,6 +10,7 @@ from .._options import seconds as in_seconds
 from .._rules import Rules
 from .._scopes import Scopes
 from ._pretend_engine import PretendEngine
+from ._silent import Silent
 
 if TYPE_CHECKING:
     from .._alone import OnOutage
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _WEEK = 7 * 86_400.0
 
 
-class _Pretender(RateLimiter):
+class _Pretender(Silent, RateLimiter):
     """The verbs of a limiter, by an engine that keeps no account."""
 
     _engine: PretendEngine

@@ -31,8 +31,6 @@ _REFUSED_BY = "stand-in"
 class PretendEngine(Engine):
     """Knows rules and no store. *retry_after* is None if it grants."""
 
-    shares = False
-
     def __init__(self, rules: Rules | Scopes | None, retry_after: float | None) -> None:
         self._rules = rules
         self._later = retry_after

@@ -11,6 +11,7 @@ from .._key import Key, as_key
 from .._limiter import RateLimiter
 from .._permit import Permit
 from ._pretend import InstantLimiter
+from ._silent import Passing
 
 if TYPE_CHECKING:
     import os
@@ -55,7 +56,7 @@ class Recorded:
     allowed: bool = True
 
 
-class RecordingLimiter(RateLimiter):
+class RecordingLimiter(Passing, RateLimiter):
     """
     A limiter that passes all on to another, and keeps a list of it.
 
@@ -163,8 +164,6 @@ class RecordingLimiter(RateLimiter):
 
 class _RecordingEngine(Engine):
     """Takes permits from another engine, and notes who got or wanted one."""
-
-    shares = False
 
     def __init__(self, inner: Engine, calls: list[Recorded]) -> None:
         self._inner = inner
