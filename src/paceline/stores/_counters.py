@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 Post: TypeAlias = "Callable[[Call, Waiter], None]"
 
 
+# While so many calls of a scope are under way its next callers wait for company: else
+# tasks fall into small groups that never meet again, each with a call of its own.
+_UNDER_WAY = 2
+
+# Seconds for which they wait at most: little beside anybody's deadline.
+_PATIENCE = 0.005
+
+
 class AsyncCounter:
     """
     Serves the tasks of one event loop.
@@ -36,6 +44,8 @@ class AsyncCounter:
         self._post = post
         self._open: dict[str, Batch] = {}
         self._full: list[Batch] = []
+        self._due: list[str] = []
+        self._under_way: dict[str, int] = {}
         self._loop = asyncio.get_running_loop()
 
     async def ask(self, ask: Ask) -> Answer:
@@ -57,23 +67,57 @@ class AsyncCounter:
         key = ask.scope.key
         batch = self._open.get(key)
         if batch is None:
-            if not self._open:
-                self._loop.call_soon(self._flush)
-            batch = self._open[key] = Batch(self._post)
+            batch = self._open[key] = Batch(self._post, self._ended, key)
+            self._flush_soon(key)
         future: asyncio.Future[Answer] = self._loop.create_future()
         batch.asks.append(ask)
         batch.futures.append(future)
         if len(batch.asks) == MOST:
             self._full.append(batch)
-            self._open[key] = Batch(self._post)
+            del self._open[key]
+            self._flush_soon(key)
         return batch, future
 
+    def _flush_soon(self, key: str) -> None:
+        """Send the scope's callers when all who are running now have asked."""
+        if not self._due:
+            self._loop.call_soon(self._flush)
+        self._due.append(key)
+
     def _flush(self) -> None:
-        batches, self._full = [*self._full, *self._open.values()], []
-        self._open = {}
-        for batch in batches:
-            if batch.asks:
-                batch.start()
+        full, self._full = self._full, []
+        due, self._due = self._due, []
+        for batch in full:
+            self._start(batch)
+        for key in due:
+            if key in self._open:
+                self._send_or_hold(self._open[key])
+
+    def _send_or_hold(self, batch: Batch) -> None:
+        if self._under_way.get(batch.key, 0) < _UNDER_WAY:
+            self._send(batch)
+        elif batch.timer is None:
+            batch.timer = self._loop.call_later(_PATIENCE, self._send, batch)
+
+    def _send(self, batch: Batch) -> None:
+        if self._open.get(batch.key) is batch:
+            del self._open[batch.key]
+            self._start(batch)
+
+    def _start(self, batch: Batch) -> None:
+        if batch.timer is not None:
+            batch.timer.cancel()
+        self._under_way[batch.key] = self._under_way.get(batch.key, 0) + 1
+        batch.start()
+
+    def _ended(self, key: str) -> None:
+        left = self._under_way[key] - 1
+        if left:
+            self._under_way[key] = left
+        else:
+            del self._under_way[key]
+        if key in self._open:
+            self._flush_soon(key)  # with those who have just been answered
 
 
 class Batch:
@@ -81,20 +125,28 @@ class Batch:
     Callers who share a call, and what came of it.
 
     Attributes:
+        key: Of the scope.
+
+        timer: Ends its wait for company, if it has to wait.
+
         note: For whoever deals with the answers.
     """
 
     __slots__ = (
-        "_over", "_plan", "_post", "answers", "asks", "error", "futures", "note",
+        "_ended", "_over", "_plan", "_post", "answers", "asks", "error", "futures",
+        "key", "note", "timer",
     )  # fmt: skip
 
-    def __init__(self, post: Post) -> None:
+    def __init__(self, post: Post, ended: Callable[[str], None], key: str) -> None:
+        self.key = key
+        self.timer: asyncio.TimerHandle | None = None
         self.asks: list[Ask] = []
         self.futures: list[asyncio.Future[Answer]] = []
         self.answers: list[Answer] = []
         self.error: BaseException | None = None
         self.note: Any = None
         self._post = post
+        self._ended = ended
         self._plan: Plan[list[Answer]] | None = None
         self._over: asyncio.Future[None] | None = None
 
@@ -127,6 +179,7 @@ class Batch:
         else:
             self._post(call, self)
             return
+        self._ended(self.key)
         if self._over is not None:
             self._over.set_result(None)
 
