@@ -5,7 +5,16 @@ import time
 
 import pytest
 
+import rig
 from paceline import RateLimiter
+
+# For the fixture "server", indirectly: what takes seconds is shown on pip's server in
+# the plain run, and on each with -m soak. All servers run the same scripts, which
+# tests/lua shows.
+SERVERS = [
+    pytest.param(server, id=server[0], marks=[pytest.mark.soak] if number else [])
+    for number, server in enumerate(rig.servers())
+]
 
 # How a primary ends under which kind of caller; all of them with -m soak.
 ENDS = [

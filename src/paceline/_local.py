@@ -49,6 +49,8 @@ class Known:
     Attributes:
         log: What this process used of it.
 
+        used: What it used in the last window before the store was gone.
+
         clients: How many processes use it, as the store last said.
 
         others: Units that others had used, by the store's last answer.
@@ -60,6 +62,7 @@ class Known:
     """
 
     log: Log
+    used: int
     clients: int
     others: int
     remaining: int
@@ -100,7 +103,7 @@ def open_share(
     part = limit.capacity // known.clients
     if isinstance(limit, Concurrency):
         return _Places(part, held)
-    used = known.log.used(now)
+    used = known.used
     if isinstance(limit, TokenBucket):
         # Within one span a bucket lets up to twice its burst through.
         fraction = min(used / (2 * limit.capacity), 1 / known.clients)

@@ -9,14 +9,13 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from . import _wire
 from ._answer import COOL_DOWN
 from ._decision import Decision, LimitStatus
 from ._ledger import Ledger, Place, places
 from ._limits import Concurrency
 from ._local import BUSY, FRESH, Known, Share, open_share
 from ._log import span_of
-from ._repayment import Account, LocalBooking, paid_booking
+from ._repayment import Account, LocalBooking, as_known, paid_booking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -57,17 +56,22 @@ class Outage(Ledger):
         """Know nothing: what a parent of a fork knows is not its child's to use."""
         super().forget()
         self._shares: dict[Place, Share] = {}
-        self._began = 0.0
+        self._began = self._gone = 0.0
         self.calm = True
 
-    def begin(self, now: float) -> bool:
-        """Note that the store is gone; tell whether that is news."""
+    def begin(self, now: float, gone: float) -> bool:
+        """
+        Note that the store is gone; tell whether that is news.
+
+        Args:
+            gone: When the call was asked for that found it so.
+        """
         with self.lock:
             if self.out:
                 return False
             self.out, self.calm = True, False
             if now >= self.settled:
-                self._began = now
+                self._began, self._gone = now, min(now, gone)
                 self._shares.clear()
                 for account in self._accounts.values():
                     account.sort()
@@ -113,8 +117,9 @@ class Outage(Ledger):
             left = min(status.remaining, max(0, limit.capacity - used))
             remaining = left if now - heard <= FRESH else 0
             others = max(0, used - account.logs[i].used(heard))
-        clients = max(1, account.clients)
-        known = Known(account.logs[i], clients, others, remaining, until)
+        log, clients = account.logs[i], max(1, account.clients)
+        used = log.used(min(now, self._gone))
+        known = Known(log, used, clients, others, remaining, until)
         return open_share(limit, known, now, lambda: self._held(place))
 
     def earliest(
@@ -210,7 +215,7 @@ class Outage(Ledger):
                 if account.scope.key == scope.key:
                     epochs |= account.epochs
         return [
-            (policy, limit, _known(policy, limit, post, epochs))
+            (policy, limit, as_known(policy, limit, post, epochs))
             for policy, limit, post in holds
         ]
 
@@ -237,9 +242,3 @@ class Outage(Ledger):
             retry = span_of(limits[decides])
         name = limits[decides].name if decides >= 0 else COOL_DOWN
         return Decision(allowed=False, retry_after=retry, limit=name, statuses=statuses)
-
-
-def _known(policy: Policy, limit: Limit, post: Post, epochs: dict[str, str]) -> Post:
-    if post.epoch:
-        return post
-    return post._replace(epoch=epochs.get(_wire.place(policy, limit)[0], ""))

@@ -16,6 +16,7 @@ from ._limits import SECOND_US, CalendarWindow, Concurrency, TokenBucket
 
 if TYPE_CHECKING:
     from ._almanac import Almanac
+    from ._limits import Limit
     from ._local import Share
     from ._log import Log
     from ._policy import Policy
@@ -277,3 +278,10 @@ def paid_booking(
             drained = isinstance(limit, TokenBucket) and new < post.units
             costs.append(post.units if drained else new)
     return Booking(tuple(posts)), tuple(costs)
+
+
+def as_known(policy: Policy, limit: Limit, post: Post, epochs: dict[str, str]) -> Post:
+    """Return the post of a place for a store that knows of none taken without it."""
+    if post.epoch:
+        return post
+    return post._replace(epoch=epochs.get(_wire.place(policy, limit)[0], ""))

@@ -209,12 +209,14 @@ class Survival:
     ) -> Plan[Decision]:
         now = yield Now()
         if known is not None or not self._is_gone(now):
-            if known is None and self.outage.settling(account, now):
+            settling = known is None and self.outage.settling(account, now)
+            if settling:
                 denied = self._decide(account, charges, now, grant=False)
                 if not denied:
                     return denied
             try:
-                if known is None and self._policy == "local":
+                # One that lost its data would say that there is nobody else.
+                if known is None and not settling and self._policy == "local":
                     yield from look_around(self._desk, self.outage, account, now)
                 how = (account.scope, policy, charges, known)
                 decision = yield from _plans.try_acquire(self._desk, *how)
@@ -292,7 +294,7 @@ class Survival:
         """Note that the store is gone."""
         self._alone.finding = error
         if self._breaker().gone:
-            if self.outage.begin(now):
+            if self.outage.begin(now, self._breaker().asked):
                 self.amends.noticed = (account.scope, account.policy)
         else:
             # Somebody had no time to wait for the answer: is there one?

@@ -175,10 +175,10 @@ def test_a_long_call_is_renewed(store_url):
     """
     A holder keeps its place for many leases, by one thread for all permits.
     """
-    with RateLimiter(store_url, limits=Concurrency(2, lease=1.5)) as limiter:
+    with RateLimiter(store_url, limits=Concurrency(2, lease=0.9)) as limiter:
         permits = [limiter.acquire("a") for _ in range(2)]
         threads = threading.active_count()
-        end = time.monotonic() + 3.5
+        end = time.monotonic() + 2.2
         while time.monotonic() < end:
             assert free(limiter) == 0
             time.sleep(0.05)

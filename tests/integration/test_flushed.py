@@ -14,6 +14,7 @@ import pytest
 from paceline import RateLimiter, SlidingWindow, TokenBucket
 from rig import run_processes
 from rig_loss import SECOND, charged, most_inside, noting, unseen
+from rig_stores import SERVERS
 
 RATE = 200
 PROCESSES, TASKS = 4, 8
@@ -90,6 +91,7 @@ def figures(admitted, told, kind):
 @pytest.mark.parametrize(
     "seconds", [3.0, pytest.param(30.0, marks=pytest.mark.soak)], ids=["short", "long"]
 )
+@pytest.mark.parametrize("server", SERVERS, indirect=True)
 def test_a_store_that_is_flushed_every_second_stays_within_its_bound(
     clean_server, kind, seconds
 ):

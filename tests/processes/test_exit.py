@@ -3,6 +3,10 @@
 import subprocess
 import sys
 
+import pytest
+
+from rig_stores import SERVERS
+
 HEAD = """
 import asyncio, os, sys, threading, time
 from paceline import Concurrency, RateLimiter, SlidingWindow
@@ -74,6 +78,7 @@ CASES = [
 ]
 
 
+@pytest.mark.parametrize("server", SERVERS, indirect=True)
 def test_an_interpreter_ends_quietly(clean_server):
     """
     With waiters, a heartbeat and calls under way: at once, and without a word.

@@ -14,8 +14,22 @@ def made(chance=0.0):
     return clock, Breaker(lambda: clock.now, lambda: chance)
 
 
-def fail(breaker):
-    return breaker.note(ConnectionRefusedError(), "somewhere")
+def fail(breaker, asked=None):
+    return breaker.note(ConnectionRefusedError(), "somewhere", asked)
+
+
+def test_an_outage_began_before_the_call_that_found_it():
+    """
+    What was used before is told by that moment: finding out takes as long as timeouts.
+    """
+    clock, breaker = made()
+    clock.now += 1
+    fail(breaker, 100.0)
+    fail(breaker, 100.5)
+    assert breaker.asked == 100.0
+    breaker.answered()
+    fail(breaker)
+    assert breaker.asked == clock.now
 
 
 def test_who_asked_before_the_store_was_found_gone_fails_with_the_first():

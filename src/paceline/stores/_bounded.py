@@ -13,6 +13,8 @@ from typing import Any
 
 from redis.connection import UnixDomainSocketConnection
 
+_LEAST = 0.001
+
 
 class Bounded:
     """
@@ -53,11 +55,22 @@ class Bounded:
             raise TimeoutError("the call's time is up")
         return left if longest is None else min(left, longest)
 
+    def turn(self) -> float | None:
+        """Return the seconds that one read or write may take, as time_left does."""
+        return self.time_left(self._socket_timeout)
+
+    def _some(self, longest: float | None) -> float | None:
+        try:
+            return self.time_left(longest)
+        except TimeoutError:
+            # Not raised here: redis-py has a socket open, and would not close it.
+            return _LEAST
+
     # redis-py reads these for each address of a host, and for a TLS handshake.
     @property
     def socket_connect_timeout(self) -> float | None:
         """Seconds that connecting may take."""
-        return self.time_left(self._connect_timeout)
+        return self._some(self._connect_timeout)
 
     @socket_connect_timeout.setter
     def socket_connect_timeout(self, seconds: float | None) -> None:
@@ -66,7 +79,7 @@ class Bounded:
     @property
     def socket_timeout(self) -> float | None:
         """Seconds that one read or write may take."""
-        return self.time_left(self._socket_timeout)
+        return self._some(self._socket_timeout)
 
     @socket_timeout.setter
     def socket_timeout(self, seconds: float | None) -> None:
@@ -92,7 +105,7 @@ class BoundedSocket:
 
     def _in_time(self) -> None:
         if not self._polls:
-            self._sock.settimeout(self._connection.socket_timeout)
+            self._sock.settimeout(self._connection.turn())
 
     def recv(self, *args: Any) -> Any:
         """Receive, in time."""

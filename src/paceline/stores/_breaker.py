@@ -35,6 +35,8 @@ class Breaker:
         gone: Whether the last that was heard of the store is that it is not there.
 
         reached: Whether it ever answered.
+
+        asked: When the call was asked for that found it gone: it was gone by then.
     """
 
     def __init__(
@@ -53,31 +55,37 @@ class Breaker:
         self._attendant = 0
         self.gone: bool = False
         self.reached: bool = False
+        self.asked: float = float("inf")
 
-    def note(self, error: BaseException, where: str) -> StoreError:
+    def note(
+        self, error: BaseException, where: str, asked: float | None = None
+    ) -> StoreError:
         """Return the error for a failure; remember it if the store was not there."""
         finding = translate(error, where)
         if isinstance(finding, StoreUnavailable):
-            self._failed(finding)
+            self._failed(finding, asked)
         else:
             self.answered()  # with a refusal, but it is there
         return finding
 
-    def judge(self, error: BaseException, where: str, *, local: bool) -> StoreError:
+    def judge(
+        self, error: BaseException, where: str, asked: float, *, local: bool
+    ) -> StoreError:
         """
         Return the error for a failure; remember it, unless it is a *local* one.
 
         That somebody had no time for an answer tells nothing of the store, and one node
         of a cluster nothing of the others.
         """
-        return translate(error, where) if local else self.note(error, where)
+        return translate(error, where) if local else self.note(error, where, asked)
 
-    def _failed(self, finding: StoreUnavailable) -> None:
+    def _failed(self, finding: StoreUnavailable, asked: float | None) -> None:
         with self._lock:
             now = self._clock()
             began = not self.gone
             if began:
                 self._failures, self._since = 0, now
+                self.asked = now if asked is None else asked
             self._failures += 1
             self._found, self._finding = now, finding
             # The first is no reason to keep anybody from trying.

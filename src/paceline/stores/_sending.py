@@ -71,6 +71,7 @@ class Sending:
     def __init__(self, call: Call, asked: float, window: Window, lanes: Lanes) -> None:
         self.lane = call.lane or (lanes.take() if call.once else None)
         self.pause = 0.0
+        self.asked: float = asked
         self.until = window.end(call, asked)
         self._call = call
         self._lanes = lanes

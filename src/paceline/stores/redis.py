@@ -157,7 +157,9 @@ class SyncRedis:
                     )
                     if not again:
                         local = sending.hurried or self._pipes.partly(call.key)
-                        finding = self._breaker.judge(error, self.where, local=local)
+                        finding = self._breaker.judge(
+                            error, self.where, asked, local=local
+                        )
                         raise sending.give_up(finding) from error
                     time.sleep(sending.pause)
                 except BaseException as error:
@@ -243,7 +245,9 @@ class AsyncRedis:
                 if not again:
                     pipes = self._pipes
                     local = sending.hurried or bool(pipes and pipes.partly(call.key))
-                    finding = self._breaker.judge(error, self.where, local=local)
+                    finding = self._breaker.judge(
+                        error, self.where, sending.asked, local=local
+                    )
                     raise sending.give_up(finding) from error
                 failure = None
                 await asyncio.sleep(sending.pause)
