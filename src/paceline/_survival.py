@@ -149,20 +149,15 @@ class Survival:
                 now = yield Now()
                 left = wish.timeout if wish.timeout is None else max(0.0, end - now)
                 terms = replace(wish, timeout=left)
-                return (
-                    yield from _turns.acquire(self._desk, scope, policy, charges, terms)
-                )
+                asks = (scope, policy, charges, terms)
+                return (yield from _turns.acquire(self._desk, *asks))
             with self.outage.lock:
                 moment, decides = self.outage.earliest(account, charges, now)
             denied = None
             if moment <= now:
-                terms = replace(wish, timeout=0.0)
+                asks = (scope, policy, charges, replace(wish, timeout=0.0))
                 try:
-                    return (
-                        yield from _turns.acquire(
-                            self._desk, scope, policy, charges, terms
-                        )
-                    )
+                    return (yield from _turns.acquire(self._desk, *asks))
                 except RateLimitExceeded as error:
                     denied, moment = error, now + error.decision.retry_after
             if moment > end:

@@ -81,7 +81,8 @@ def run(urls, window, directory, away, stop, start):
     with ThreadPoolExecutor(1) as pool:
         going = pool.submit(rig.run_processes, work, jobs, 120)
         wait_until(lambda: len(list(directory.iterdir())) == len(urls), 60)
-        time.sleep(1.5 * window)
+        # All know how many they are: each asks again after a second.
+        time.sleep(max(1.5 * window, 2.5))
         gone = time.monotonic()
         stop()
         time.sleep(away)

@@ -196,7 +196,8 @@ def test_random_faults_leave_nothing_over_its_bound_and_nothing_that_grows(
     assert tells["whole"] <= rig_soak.RATE + len(late)
     assert tells["at a time"] <= rig_soak.PLACES + len(late)
     assert all(kilobytes < 3_000 for kilobytes in tells["KB more"])
-    assert all(files <= 2 for files in tells["files more"])
+    # A thread that calls while others do has a connection of its own from then on.
+    assert all(files <= rig_soak.CALLERS for files in tells["files more"])
     assert all(threads <= 0 for threads in tells["threads more"])
     assert all(tasks <= 0 for tasks in tells["tasks more"])
     assert [tasks for *_, tasks in parts] == [0] * PROCESSES

@@ -57,10 +57,11 @@ class Mutant:
 
 def everyone() -> tuple[Mutant, ...]:
     """Return every mutant, of limits first."""
+    from proof.mutants_clients import CLIENTS
     from proof.mutants_ghosts import GHOSTS
     from proof.mutants_limits import LIMITS
     from proof.mutants_quick import QUICK
     from proof.mutants_scope import SCOPE
     from proof.mutants_state import STATE
 
-    return LIMITS + SCOPE + STATE + GHOSTS + QUICK
+    return LIMITS + SCOPE + STATE + GHOSTS + QUICK + CLIENTS
