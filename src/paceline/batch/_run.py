@@ -123,12 +123,7 @@ async def run_batch(
         shares = _shares(todo, tasks)
         failures = Errors(errors_path)
         try:
-            async with Sender(
-                base_url,
-                api_key,
-                timeout=request_timeout,
-                tasks=max(1, sum(shares.values())),
-            ) as sender:
+            async with Sender(base_url, api_key, timeout=request_timeout) as sender:
                 work = Work(
                     todo,
                     fields,

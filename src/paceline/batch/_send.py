@@ -1,4 +1,4 @@
-"""How a request reaches the provider: one HTTP client, and the API key."""
+"""How a request reaches the provider: HTTP clients, and the API key."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 import httpx
 
 from paceline._errors import ConfigError
+from paceline._http import Clients
 
 from ._verdict import Answer, Lost
 
@@ -38,15 +39,11 @@ class Sender:
 
         timeout: Seconds for an answer.
 
-        tasks: Connections at most.
-
     Raises:
         ConfigError: If the URL cannot be used (P706).
     """
 
-    def __init__(
-        self, base_url: str, api_key: str | None, *, timeout: float, tasks: int
-    ) -> None:
+    def __init__(self, base_url: str, api_key: str | None, *, timeout: float) -> None:
         headers = {"content-type": "application/json", "user-agent": "paceline-batch"}
         if api_key is not None:
             headers["authorization"] = f"Bearer {api_key}"
@@ -57,14 +54,12 @@ class Sender:
             raise _no_url(base_url, str(error)) from error
         if url.scheme not in {"http", "https"} or not url.host:
             raise _no_url(base_url, "it has no http:// or no host")
-        self._client = httpx.AsyncClient(
+        self._clients = Clients(
             headers=headers,
             timeout=httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS)),
-            limits=httpx.Limits(max_connections=tasks, max_keepalive_connections=tasks),
         )
 
     async def __aenter__(self) -> Self:
-        await self._client.__aenter__()
         return self
 
     async def __aexit__(
@@ -73,7 +68,7 @@ class Sender:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._client.aclose()
+        await self._clients.__aexit__(kind, error, trace)
 
     async def send(self, url: str, body: Mapping[str, object]) -> Answer | Lost:
         """
@@ -83,7 +78,7 @@ class Sender:
         """
         target = self._base_url + url.removeprefix("/v1")
         try:
-            answer = await self._client.post(target, content=json.dumps(body))
+            answer = await self._clients.post(target, content=json.dumps(body))
         except httpx.TimeoutException as error:
             sent = not isinstance(error, _NEVER_SENT)
             return Lost("timeout", _words(error), sent)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from paceline import Key, RateLimiter, RateLimitExceeded
-from paceline.mock.ask import OK, PATH, TOO_MANY, async_client, body, client
+from paceline.mock.ask import OK, PATH, TOO_MANY, async_clients, body, client
 
 from .latency import Latencies
 from .plan import roomy
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import httpx
 
     from paceline import Decision
+    from paceline._http import Clients
 
     from .plan import Plan
 
@@ -122,7 +123,7 @@ def call(barrier: Barrier, plan: Plan, base_url: str) -> Seen:
             seen.admitted(permit.waited)
             seen.answered(http.post(PATH, json=request).status_code)
 
-    async def waiting(seen: Seen, http: httpx.AsyncClient) -> None:
+    async def waiting(seen: Seen, http: Clients) -> None:
         while (left := seen.end - time.monotonic()) > 0:
             try:
                 permit = await limiter.acquire_async(key, plan.cost, timeout=left)
@@ -132,7 +133,7 @@ def call(barrier: Barrier, plan: Plan, base_url: str) -> Seen:
             seen.answered((await http.post(PATH, json=request)).status_code)
 
     async def tasks() -> Seen:
-        async with limiter, async_client(base_url, plan.callers) as http:
+        async with limiter, async_clients(base_url) as http:
             await limiter.peek_async(key)
             # A path that the server does not know, and does not count.
             await asyncio.gather(*(http.get("/") for _ in range(plan.callers)))

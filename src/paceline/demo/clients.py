@@ -20,6 +20,8 @@ from .work import MODEL, REQUESTS_PER_SECOND, TOKENS_PER_SECOND
 if TYPE_CHECKING:
     import httpx
 
+    from paceline._http import Clients
+
 # As in the openai SDK: two retries, the server's word if it is at most two minutes.
 _RETRIES = 2
 _FIRST_BACKOFF = 0.5
@@ -27,14 +29,14 @@ _LONGEST_BACKOFF = 8.0
 _LONGEST_HINT = 120.0
 
 
-async def _post(http: httpx.AsyncClient, tokens: int) -> httpx.Response:
+async def _post(http: Clients, tokens: int) -> httpx.Response:
     return await http.post(PATH, json=body(MODEL, tokens))
 
 
 class Retrying:
     """No limiter: the SDK's retries and nothing else."""
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
+    def __init__(self, http: Clients) -> None:
         self._http = http
 
     async def call(self, tokens: int) -> bool:
@@ -60,7 +62,7 @@ def _pause(answer: httpx.Response, attempt: int) -> float:
 class Sharing:
     """A static share of the limit for each process, and the SDK's retries."""
 
-    def __init__(self, http: httpx.AsyncClient, processes: int) -> None:
+    def __init__(self, http: Clients, processes: int) -> None:
         self._inner = Retrying(http)
         self._rates = (REQUESTS_PER_SECOND / processes, TOKENS_PER_SECOND / processes)
         self._free_at = [0.0, 0.0]
@@ -81,7 +83,7 @@ class Sharing:
 class Paced:
     """Paceline: one account of the limit for all processes. No retries needed."""
 
-    def __init__(self, http: httpx.AsyncClient, store: str, scope: str) -> None:
+    def __init__(self, http: Clients, store: str, scope: str) -> None:
         self._http = http
         self._key = Key(scope=scope, model=MODEL)
         self.limiter: RateLimiter = make_limiter(store)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from paceline import _fleet
-from paceline.mock.ask import async_client
+from paceline.mock.ask import async_clients
 
 from .clients import Client, Paced, Retrying, Sharing
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.synchronize import Barrier
 
-    import httpx
+    from paceline._http import Clients
 
     from .work import Work
 
@@ -65,7 +65,7 @@ def _process(barrier: Barrier, order: Order, costs: tuple[int, ...]) -> None:
 
 
 async def _work(order: Order, costs: tuple[int, ...], barrier: Barrier) -> None:
-    async with async_client(order.base_url, _TASKS) as http:
+    async with async_clients(order.base_url) as http:
         client = _client(order, http)
         if isinstance(client, Paced):
             await client.limiter.peek_async(order.scope)  # connect before the start
@@ -82,7 +82,7 @@ async def _work(order: Order, costs: tuple[int, ...], barrier: Barrier) -> None:
             await client.limiter.aclose()
 
 
-async def _warm_up(http: httpx.AsyncClient, connections: int) -> None:
+async def _warm_up(http: Clients, connections: int) -> None:
     # A fleet that has run for a while has its connections open. The path is unknown to
     # the server, which does not count it.
     await asyncio.gather(*(http.get("/") for _ in range(connections)))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import httpx
 
+    from paceline._http import Clients
+
 # The spread of the pretend network's delay is 20 ms; the rest is for a busy host, where
 # several processes and two servers share the processors.
 GUARD = 0.15
@@ -28,26 +30,23 @@ def client(base_url: str, connections: int) -> httpx.Client:
     """Return a client with so many connections at most."""
     import httpx  # noqa: PLC0415 -- an extra, and only callers need it
 
-    return httpx.Client(**_options(base_url, connections))
-
-
-def async_client(base_url: str, connections: int) -> httpx.AsyncClient:
-    """Return a client with so many connections at most, for asyncio."""
-    import httpx  # noqa: PLC0415 -- as above
-
-    return httpx.AsyncClient(**_options(base_url, connections))
-
-
-def _options(base_url: str, connections: int) -> dict[str, Any]:
-    import httpx  # noqa: PLC0415 -- as above
-
     limits = httpx.Limits(
         max_connections=connections, max_keepalive_connections=connections
     )
+    return httpx.Client(limits=limits, **_options(base_url))
+
+
+def async_clients(base_url: str) -> Clients:
+    """Return clients for asyncio, a connection each."""
+    from paceline._http import Clients  # noqa: PLC0415 -- as above
+
+    return Clients(**_options(base_url))
+
+
+def _options(base_url: str) -> dict[str, Any]:
     return {
         "base_url": base_url,
         "headers": {"authorization": "Bearer pretend"},
-        "limits": limits,
         "timeout": _TIMEOUT,
         "trust_env": False,
     }
