@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from paceline._parse import parse_limit
 from paceline._caller import _PART_BATCH
+from paceline._parse import parse_limit
 from paceline.batch._account import PART, account_of
 from scripts import SECOND, T0, Account
 
