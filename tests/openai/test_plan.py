@@ -1,6 +1,7 @@
 """The plan of a call, step by step. Nothing is sent, nobody sleeps."""
 
 import uuid
+from types import SimpleNamespace
 
 import openai
 import pytest
@@ -10,7 +11,7 @@ from paceline.openai._call import call
 from paceline.openai._effects import Close, Enter, Now, Post, Send, Sleep, Verb
 from paceline.openai._limit import limit
 
-PERMIT = object()
+PERMIT = SimpleNamespace(waited=0.0)
 NOTHING = {"requests": 0, "tokens": 0}
 
 

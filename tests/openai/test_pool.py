@@ -135,6 +135,32 @@ def test_quotas_of_different_sizes_bring_a_limiter_of_their_own(
     assert two.seen(model) == [1, 4]
 
 
+def test_quotas_may_be_charged_by_rules_of_their_own(world, two, opened, used, model):
+    """
+    The first gives back what was not used; the second counts prompt and answer, and
+    keeps both; the estimate is the second's own.
+    """
+    first, second = two.scopes
+    pool = Pool(
+        [
+            Credential(api_key=two.keys[0], scope=first, refund="always"),
+            Credential(
+                api_key=two.keys[1], scope=second, cost="azure", tokens=lambda _: 70
+            ),
+        ]
+    )
+    client = opened(pool)
+    answers = [
+        world.call(client.chat.completions.create, **chat(model)) for _ in range(8)
+    ]
+    spent = answers[0].usage.total_tokens
+    ours, theirs = (used(model, scope) for scope in two.scopes)
+    assert ours["requests"] + theirs["requests"] == 8
+    assert ours["tokens"] == spent * ours["requests"]
+    assert theirs["tokens"] == 170 * theirs["requests"]
+    assert ours["requests"] * theirs["requests"] > 0
+
+
 def test_who_waits_waits_where_the_turn_comes_first(two, mock, model):
     """
     Eight threads on two quotas of 5/s: all are served by both, none is refused.

@@ -394,23 +394,69 @@ def test_a_key_that_is_made_anew_names_no_quota(limiter):
         limit(client, limiter, scope="team")
 
 
-def test_without_the_sdk_the_import_says_what_to_install():
+WITHOUT_THE_SDK = """
+import sys
+sys.modules["openai"] = None
+import asyncio, httpx
+from paceline import Key, RateLimiter
+from paceline.langchain import ChatRateLimiter
+from paceline.openai import *
+
+limiter = RateLimiter("memory://", limits="60k tokens/min")
+ask = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+where = sys.argv[1] + "/chat/completions"
+key = {"authorization": "Bearer sk-none"}
+
+
+def left():
+    return limiter.peek(Key("sk-none", "m"))[0].remaining
+
+
+with limit_http(httpx.Client(headers=key), limiter, timeout=0) as http:
+    http.post(where, json=ask | {"max_tokens": 40_000}).raise_for_status()
+    print(left())
+    try:
+        http.post(where, json=ask | {"max_tokens": 40_000}).raise_for_status()
+    except LimitExceeded as error:
+        print(error.code, error.status_code)
+transport = LimitedTransport(httpx.HTTPTransport(), limiter)
+with httpx.Client(headers=key, transport=transport) as http:
+    http.post(where, json=ask | {"max_tokens": 5_000}).raise_for_status()
+
+
+async def call():
+    inner = AsyncLimitedTransport(httpx.AsyncHTTPTransport(), limiter)
+    async with httpx.AsyncClient(headers=key, transport=inner) as http:
+        (await http.post(where, json=ask | {"max_tokens": 5_000})).raise_for_status()
+    return await observe_async(limiter, Key("sk-none", "m"), {}, 200)
+
+
+print(asyncio.run(call()).what, left())
+headers = {"retry-after": "5"}
+print(observe(limiter, Key("sk-none", "m"), headers, 429, body=b"{}").what)
+print(ChatRateLimiter(limiter, "chain", cost={"tokens": 1}).acquire())
+try:
+    limit(http, limiter)
+except Exception as error:
+    print(error)
+"""
+
+
+def test_the_other_doors_do_without_the_sdk(mock):
     """
-    A ConfigError with the pip command, not a ModuleNotFoundError.
+    A client of httpx, its transports, observe, and LangChain's; only limit() says what
+    to install.
     """
     import subprocess
     import sys
 
-    code = (
-        "import sys; sys.modules['openai'] = None\n"
-        "try:\n    import paceline.openai\n"
-        "except Exception as error:\n    print(error)"
-    )
-    said = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout
-    assert said.startswith("[P601]")
-    assert 'pip install "paceline[openai]"' in said
+    command = [sys.executable, "-W", "ignore", "-c", WITHOUT_THE_SDK, mock.base_url]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.stderr == ""
+    *lines, said, hint = ran.stdout.splitlines()
+    assert lines == ["20000", "P301 429", "ok 10000", "later", "True"]
+    assert said == "[P601] limit() needs the openai package"
+    assert 'pip install "paceline[openai]"' in hint
 
 
 def test_the_answer_that_refuses_is_one_of_the_clients_own_library(

@@ -20,6 +20,7 @@ _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(h|ms|m|s|us|µs|μs|ns)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "ns": 1e-9}
 _SECONDS |= dict.fromkeys(("us", "µs", "μs"), 1e-6)
 
+_COMMON = "ratelimit"
 _OPENAI = re.compile(r"x-ratelimit-(limit|remaining|reset)-([a-z-]+)")
 _ANTHROPIC = re.compile(r"anthropic-ratelimit-([a-z-]+)-(limit|remaining|reset)")
 _PLAIN = re.compile(r"(?:x-)?ratelimit-(limit|remaining|reset)")
@@ -111,8 +112,12 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 def readings(headers: Mapping[str, str], now: float) -> tuple[Reading, ...]:
     """Return what the headers say of each limit; *now* is in seconds of the epoch."""
     said: dict[tuple[str, bool], dict[str, str]] = {}
+    ietf = False
     for raw, value in headers.items():
         name = raw.lower()
+        if _COMMON not in name:
+            continue
+        ietf = ietf or name == _COMMON
         if found := _OPENAI.fullmatch(name):
             what, unit = found.groups()
         elif found := _ANTHROPIC.fullmatch(name):
@@ -130,7 +135,7 @@ def readings(headers: Mapping[str, str], now: float) -> tuple[Reading, ...]:
     ]
     return tuple(
         each
-        for each in (*found_here, *_ietf(headers))
+        for each in (*found_here, *(_ietf(headers) if ietf else ()))
         if each.limit is not None or each.remaining is not None
     )
 

@@ -8,23 +8,11 @@ For example::
     client = limit(OpenAI(), limiter)
 
 Every call of the client then waits for its turn, and its true cost is posted when its
-answer is there. See :func:`limit`.
+answer is there. See :func:`limit`. The doors for other SDKs and HTTP clients do without
+the openai package.
 """
 
 from __future__ import annotations
-
-from paceline._errors import ConfigError
-
-try:
-    import openai as _openai  # noqa: F401 -- only whether it is there
-except ModuleNotFoundError as _missing:
-    if _missing.name != "openai":
-        raise
-    raise ConfigError(
-        "paceline.openai needs the openai package",
-        code="P601",
-        hint='Install it with: pip install "paceline[openai]"',
-    ) from None
 
 from ._credential import Credential
 from ._doors import AsyncLimitedTransport, LimitedTransport, limit_http

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("paceline")
 _TOO_MANY = 429
+# Who waited less cannot have waited for a cool-down.
+_A_WAIT = 0.02
 _ERROR = 400
 # The request did not leave, says httpx.
 _NEVER_SENT = frozenset(
@@ -114,7 +116,9 @@ def turn(
         left = None if timeout is None else max(0.0, start + timeout - now)
         reservation = site.limiter.reserve(account.key, priced.cost, timeout=left)
         permit: Permit = yield Enter(reservation)
-        yield from hear_of_refusals(site, account)
+        if permit.waited > _A_WAIT:
+            # While it waited, another process may have been refused.
+            yield from hear_of_refusals(site, account)
         if account.pace.alarms == alarms:
             return permit
         yield from _post(permit, dict.fromkeys(account.units, 0))

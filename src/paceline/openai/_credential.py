@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING
 
 from paceline._errors import ConfigError
 
+from ._terms import check_prices
+
 if TYPE_CHECKING:
     from paceline import RateLimiter
+    from paceline._provider.cost import CostName, CostRule, Refund
+
+    from ._site import Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,9 @@ class Credential:
         project: The ``OpenAI-Project`` to send; None sends none.
 
         limiter: Has this quota's limits, if they are not those of ``limit()``'s.
+
+        cost, refund, tokens: As of :func:`paceline.openai.limit`, if this quota's
+            provider charges otherwise. *refund* None goes with *cost* if it is given.
     """
 
     env: str | None = None
@@ -42,14 +50,21 @@ class Credential:
     organization: str | None = None
     project: str | None = None
     limiter: RateLimiter | None = field(default=None, repr=False)
+    cost: CostName | CostRule | None = None
+    refund: Refund | None = None
+    tokens: Tokens | None = None
 
     def secret(self, where: str) -> str:
         """
         Return the key, if all else is in order.
 
         Raises:
-            ConfigError: If there is none, or two, or *base_url* is no URL (P131).
+            ConfigError: If there is none, or two, or *base_url* is no URL (P131); if
+                *cost*, *refund* or *tokens* is none (P113).
         """
+        check_prices(
+            self.cost or "openai", self.refund, self.tokens or "learnt", where=where
+        )
         url = self.base_url
         if url is not None and not url.startswith(("https://", "http://")):
             raise wrong(

@@ -15,8 +15,6 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import openai
-
 from paceline._decision import Decision
 from paceline._errors import (
     CostTooLarge,
@@ -26,14 +24,24 @@ from paceline._errors import (
 )
 
 if TYPE_CHECKING:
+    from openai import RateLimitError
+
     from paceline._provider.classify import Refusal
+else:
+    try:
+        from openai import RateLimitError
+    except ModuleNotFoundError:
+        # Other SDKs and bare HTTP clients do without it.
+        class RateLimitError(Exception):
+            """Stands for the SDK's where there is none."""
+
 
 _TOO_MANY = 429
 _UNAVAILABLE = 503
 _NO_RETRY = "x-should-retry"
 
 
-class Refused(openai.RateLimitError, PacelineError):  # noqa: N818 -- as its kinds
+class Refused(RateLimitError, PacelineError):  # noqa: N818 -- as its kinds
     """A refusal that the SDK's handlers know; see the classes below."""
 
     # The bases' own __init__ do not know of each other, so none of them is called.
@@ -203,7 +211,7 @@ def refuse(request: Any, error: Exception) -> Any:
     Older SDKs retry whatever ``send`` raises, and wrap it in an APIConnectionError. All
     of them let through what ``raise_for_status`` raises, unless it is a status error.
     """
-    local = isinstance(error, openai.RateLimitError)
+    local = isinstance(error, RateLimitError)
     status = _TOO_MANY if local else _UNAVAILABLE
     wait = getattr(error, "retry_after", 0.0)
     headers = {"retry-after": f"{wait:.3f}"} if wait else {}

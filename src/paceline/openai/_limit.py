@@ -7,8 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-import openai
-
 from paceline._errors import ConfigError
 from paceline._provider.cost import CostName, CostRule, Refund
 
@@ -19,12 +17,19 @@ from ._team import team
 from ._terms import Terms, site_of
 
 if TYPE_CHECKING:
+    import openai
+
     from paceline import RateLimiter
+else:
+    try:
+        import openai
+    except ModuleNotFoundError as missing:
+        if missing.name != "openai":
+            raise
+        openai = None
 
 AnyClient = TypeVar("AnyClient")
-Client = TypeVar("Client", bound=openai.OpenAI | openai.AsyncOpenAI)
-
-_AZURE = (openai.AzureOpenAI, openai.AsyncAzureOpenAI)
+Client = TypeVar("Client", bound="openai.OpenAI | openai.AsyncOpenAI")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +112,17 @@ def limit(
 
     Raises:
         ConfigError: If the client or a setting makes no sense (P111, P112, P113, P131).
+        ConfigError: If there is no openai package (P601).
         MisuseError: If its HTTP client is limited already, in another way (P506).
     """
-    azure = isinstance(client, _AZURE)
+    if openai is None:
+        raise ConfigError(
+            "limit() needs the openai package",
+            code="P601",
+            hint='Install it with: pip install "paceline[openai]"; for other HTTP '
+            "clients there is limit_http().",
+        )
+    azure = _is_azure(client)
     _check_pool(pool, scope)
     if scope is None and pool is None and not azure and _makes_keys(client):
         raise ConfigError(
@@ -179,8 +192,8 @@ def learnt(client: object) -> tuple[Learnt, ...]:
     )
 
 
-def _http(client: object) -> Any:
-    if isinstance(client, openai.OpenAI | openai.AsyncOpenAI):
+def _http(client: Any) -> Any:
+    if _is_of_the_sdk(client):
         # The one private name of the SDK that is touched.
         return client._client  # noqa: SLF001
     raise ConfigError(
@@ -199,7 +212,17 @@ def _any_http(client: object) -> Any:
 
 
 def _own_rule(client: object) -> CostName:
-    return "azure" if isinstance(client, _AZURE) else "openai"
+    return "azure" if _is_azure(client) else "openai"
+
+
+def _is_of_the_sdk(client: Any) -> bool:
+    if openai is None:
+        return False
+    return isinstance(client, openai.OpenAI | openai.AsyncOpenAI)
+
+
+def _is_azure(client: object) -> bool:
+    return isinstance(client, openai.AzureOpenAI | openai.AsyncAzureOpenAI)
 
 
 def _makes_keys(client: object) -> bool:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from paceline._errors import ConfigError
+from paceline._provider.cost import DEFAULT_REFUND
 
 if TYPE_CHECKING:
+    from ._credential import Credential
     from ._pool import Pool
     from ._site import Site
 
@@ -88,9 +90,20 @@ def body(request: Any) -> bytes | None:
 
 def team(site: Site, pool: Pool, base_url: str, *, azure: bool) -> Team:
     """Put a pool on the HTTP client that *site* is of."""
-    sites = (
-        replace(site, limiter=each.limiter or site.limiter, scope=each.scope)
-        for each in pool.credentials
-    )
+    sites = (_site_of(each, site) for each in pool.credentials)
     header = "api-key" if azure else "authorization"
     return Team(pool, tuple(sites), f"{base_url.rstrip('/')}/", header)
+
+
+def _site_of(credential: Credential, site: Site) -> Site:
+    cost, refund = credential.cost, credential.refund
+    if refund is None and cost is not None:
+        refund = DEFAULT_REFUND[cost if isinstance(cost, str) else "openai"]
+    return replace(
+        site,
+        limiter=credential.limiter or site.limiter,
+        scope=credential.scope,
+        cost=site.cost if cost is None else cost,
+        refund=refund or site.refund,
+        tokens=credential.tokens or site.tokens,
+    )

@@ -51,9 +51,7 @@ def site_of(limiter: RateLimiter, terms: Terms, *, host_scope: bool = False) -> 
     cost = terms.get("cost", "openai")
     refund, tokens = terms.get("refund"), terms.get("tokens", "learnt")
     usage = terms.get("usage", "as_asked")
-    _check_option("cost", cost, COSTS, also_callable=True)
-    _check_option("refund", refund, (None, *REFUNDS))
-    _check_option("tokens", tokens, ("learnt", "exact"), also_callable=True)
+    check_prices(cost, refund, tokens)
     _check_option("usage", usage, ("as_asked", "inject"))
     named = cost if isinstance(cost, str) else "openai"
     return Site(
@@ -67,6 +65,24 @@ def site_of(limiter: RateLimiter, terms: Terms, *, host_scope: bool = False) -> 
         learn=terms.get("learn", True),
         host_scope=host_scope,
     )
+
+
+def check_prices(
+    cost: object, refund: object, tokens: object, *, where: str = ""
+) -> None:
+    """
+    Check how requests are priced.
+
+    Args:
+        where: Whose settings they are, for the words of the error.
+
+    Raises:
+        ConfigError: If one is none (P113).
+    """
+    of = f"{where}: " if where else ""
+    _check_option(f"{of}cost", cost, COSTS, also_callable=True)
+    _check_option(f"{of}refund", refund, (None, *REFUNDS))
+    _check_option(f"{of}tokens", tokens, ("learnt", "exact"), also_callable=True)
 
 
 def _check_option(
