@@ -164,7 +164,7 @@ class Desk:
     ) -> None:
         """Take what processes tell of an account's limits."""
         changed = self.corrections.adopt(scope.key, policy, known, now)
-        for key, account, tag in list(self._agreed):
+        for key, account, tag in list(self._agreed) if changed else ():
             if any(key == place[0] and tag == place[2] for place in changed):
                 self._agreed.discard((key, account, tag))
         tags = {place[2] for place in changed}

@@ -15,13 +15,14 @@ from ._caller import Begun, span_us
 from ._effects import Ask
 from ._errors import StoreError
 from ._reply import Answer
-from ._sight import is_lost
+from ._sight import is_lost, remains
 
 if TYPE_CHECKING:
     from ._caller import Caller
     from ._calls import Request, Scope
     from ._desk import Desk
     from ._effects import Plan, Ticket
+    from ._sight import Sight
     from .stores import AsyncStore, Lines, SyncStore
 
 # By so many microseconds the time for which turns may be used late is rounded up: most
@@ -40,8 +41,9 @@ def ask(
     """
     policy = request.policy
     before = desk.seen.get((scope.key, policy.account))
-    # Who has not met the account yet, or owes something, has more to do than to ask.
-    if before is None or desk.owed or store.direct is None:
+    # Who may have to tell that nobody knows the account, or owes something, has more to
+    # do than to ask.
+    if (before is None and desk.cautious) or desk.owed or store.direct is None:
         return None
     try:
         answer = store.direct.ask(desk.almanac, scope, request, until)
@@ -52,7 +54,7 @@ def ask(
         raise
     if answer is None or answer.never:
         return None
-    if is_lost(before[0], answer) or answer.replayed:
+    if _is_strange(desk, scope, before, answer):
         if answer.booking is not None:
             _sync.run(_plans.cancel(desk, scope, policy, answer.booking), store)
         return None
@@ -70,7 +72,7 @@ async def ask_async(
     """
     policy = request.policy
     before = desk.seen.get((scope.key, policy.account))
-    if before is None or desk.owed:
+    if (before is None and desk.cautious) or desk.owed:
         return None
     batch, future = store.counter.join(Ask(desk.almanac, scope, request, until))
     try:
@@ -82,7 +84,7 @@ async def ask_async(
             return error
         raise
     if batch.note is not policy:
-        if is_lost(before[0], answer) or answer.replayed:
+        if _is_strange(desk, scope, before, answer):
             if answer.booking is not None:
                 plan = _plans.cancel(desk, scope, policy, answer.booking)
                 await _run(plan, store)
@@ -95,6 +97,17 @@ async def ask_async(
         desk.keep(scope, (last.alone(), now, policy))
         batch.note = policy
     return None if answer.never else answer
+
+
+def _is_strange(desk: Desk, scope: Scope, before: Sight | None, answer: Answer) -> bool:
+    """Tell whether an answer came late, or from a store that has lost its data."""
+    if answer.replayed:
+        return True
+    if before is None or not is_lost(before[0], answer):
+        return False
+    # An account that nobody used for a while has expired: nothing of it is lost.
+    wider = desk.seen.get((scope.key, None))
+    return bool(remains(before, answer, monotonic(), wider))
 
 
 async def _run(plan: Plan[None], store: AsyncStore) -> None:

@@ -147,3 +147,26 @@ def test_a_cancelled_short_way_gives_its_booking_back(clean_server):
         return status.remaining, lines._scopes
 
     assert asyncio.run(run()) == (99, {})
+
+
+def test_an_account_that_was_never_met_needs_no_plan(clean_server, no_plans):
+    """
+    Nor does one that nobody used for so long that the store let it go: nothing is lost.
+    """
+    with (
+        RateLimiter(
+            clean_server.url, limits="5 per 50ms", on_outage="raise"
+        ) as limiter,
+        clean_server.client() as client,
+    ):
+        limiter.acquire("a")
+        no_plans()
+        limiter.acquire("b", timeout=5)
+        end = time.monotonic() + 10
+        while client.exists(*(limiter._engine.lookup(key)[0].key for key in "ab")):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        before = client.info("commandstats")["cmdstat_evalsha"]["calls"]
+        for key in "ab":
+            limiter.acquire(key, timeout=5)
+        assert client.info("commandstats")["cmdstat_evalsha"]["calls"] == before + 2

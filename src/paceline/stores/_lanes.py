@@ -50,17 +50,22 @@ class Lanes:
         self._lock = threading.Lock()
         self._name = _process.next()
         self._made = 0
+        # Which may have a number, and which had none when one was asked for.
         self._lanes: dict[str, _Lane] = {}
+        self._full: dict[str, _Lane] = {}
 
     def take(self) -> Place:
         """Return a place on a lane whose number was never used."""
         with self._lock:
-            for name, lane in self._lanes.items():
+            while self._lanes:
+                name, lane = next(iter(self._lanes.items()))
                 number = lane.take()
                 if number:
                     return Place(name, number, lane.oldest)
+                self._full[name] = self._lanes.pop(name)
+            for name, lane in self._full.items():
                 if lane.stuck():
-                    del self._lanes[name]
+                    del self._full[name]
                     break
             name = self._new()
             self._lanes[name] = lane = _Lane()
@@ -78,6 +83,8 @@ class Lanes:
     def give(self, place: Place) -> None:
         """Note that a number is answered."""
         with self._lock:
+            if place.lane in self._full:
+                self._lanes[place.lane] = self._full.pop(place.lane)
             if place.lane in self._lanes:
                 self._lanes[place.lane].give(place.number)
 
@@ -85,6 +92,7 @@ class Lanes:
         """Note that a number may never be answered: its lane takes no more calls."""
         with self._lock:
             self._lanes.pop(place.lane, None)
+            self._full.pop(place.lane, None)
 
 
 class _Lane:
