@@ -50,6 +50,11 @@ class Permit:
         if policy.leases:
             engine.heartbeat.hold(self)
 
+    def __repr__(self) -> str:
+        pairs = zip(self._policy.limits, self._booking.posts, strict=False)
+        booked = ", ".join(f"{post.units:,} of {limit.name}" for limit, post in pairs)
+        return f"<Permit {booked}; waited {self.waited:.3f} s>"
+
     @property
     def scope(self) -> Scope:
         """Whose account was charged."""

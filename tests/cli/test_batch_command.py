@@ -193,7 +193,7 @@ def test_invalid_rows_are_3_and_nothing_is_sent(command, provider):
     assert provider.log() == []
     code, _, err = command.run("--skip-invalid")
     assert code == 0
-    assert "2 no requests" in err
+    assert "2 lines left out that are no requests" in err
 
 
 def test_ctrl_c_waits_for_what_was_sent(command, provider):

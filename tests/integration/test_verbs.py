@@ -114,6 +114,14 @@ def test_acquire_raises_at_once_when_the_turn_is_too_late(verbs):
     assert (str(again), again.decision) == (str(caught.value), caught.value.decision)
 
 
+def test_a_permit_shows_what_it_holds(verbs):
+    """
+    Its repr, as people see it at a prompt, names limits and units and no key.
+    """
+    shown = repr(verbs.acquire(KEY, {"tokens": 850}))
+    assert shown.startswith("<Permit 1 of requests/min, 850 of tokens/min burst; ")
+
+
 def test_acquire_waits_for_its_turn(store_url):
     """
     The permit says how long it waited, and the wait is the one that was needed.

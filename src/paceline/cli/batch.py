@@ -195,7 +195,9 @@ def _safe(done: int, output: str) -> str:
 def _report(summary: Summary) -> str:
     before = f", {summary.already_done:,} before" if summary.already_done else ""
     took = in_words(summary.seconds)
-    rest = f"{summary.not_sent:,} not sent, {summary.invalid:,} no requests"
+    rest = f"{summary.not_sent:,} not sent"
+    if summary.invalid:
+        rest += f", {summary.invalid:,} lines left out that are no requests"
     used = f"{summary.input_tokens:,} in, {summary.output_tokens:,} out"
     lines = [
         f"{summary.done:,} of {summary.rows:,} rows answered in {took}{before}",
