@@ -68,3 +68,7 @@ class Concurrency:
     def tag(self) -> str:
         """The identity of its state: a changed lease keeps it."""
         return "c"
+
+
+# Stands for limits that are not known yet: one call at a time teaches them.
+LEARNING = Concurrency(1, name="first calls")

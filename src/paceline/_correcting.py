@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import _plans
+from ._corrections import LIFE
 from ._errors import ConfigError
 from ._options import seconds as in_seconds
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from ._engine import Engine
     from ._key import Key
 
-_WEEK = 7 * 86_400.0
 _MONTH = 31 * 86_400.0
 
 
@@ -23,7 +23,7 @@ class Correcting:
     _engine: Engine
 
     def correct(
-        self, key: Key | str, limit: str, units: int | None, *, seconds: float = _WEEK
+        self, key: Key | str, limit: str, units: int | None, *, seconds: float = LIFE
     ) -> None:
         """
         Tell all processes that a limit of *key* is really of so many units.
@@ -55,7 +55,7 @@ class Correcting:
         engine.run(self._correcting(key, limit, units, seconds))
 
     async def correct_async(
-        self, key: Key | str, limit: str, units: int | None, *, seconds: float = _WEEK
+        self, key: Key | str, limit: str, units: int | None, *, seconds: float = LIFE
     ) -> None:
         """Do as :meth:`correct` does, on the running event loop."""
         plan = self._correcting(key, limit, units, seconds)

@@ -8,15 +8,18 @@ and with them its account: bookings stay as they are, new ones go by the new fig
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ._concurrency import LEARNING
 from ._errors import ConfigError
 from ._facts import Fact, Known
-from ._limits import MOST_BUCKET, Limit, TokenBucket
-from ._policy import Policy
+from ._limits import MOST_BUCKET, SECOND_US, Limit, SlidingWindow, TokenBucket
+from ._parse import parse_limit
+from ._policy import Policy, is_learnt
 from ._suggest import closest, listed, shown
-from ._wire import SHARED, own_field, place
+from ._wire import SHARED, own_field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
 
     # A limit's place: the scope's key, the account's field, and the tag.
     Place = tuple[str, str, str]
+
+# Seconds for which a figure holds, unless it is told again.
+LIFE = 7 * 86_400.0
 
 # The names of the facts: this, and the limit's tag.
 _OWN, _SHARED = "limit:", "shared:"
@@ -56,6 +62,27 @@ def with_figure(limit: Limit, units: int) -> Limit:
     return replace(limit, limit=units, configured=limit.limit)
 
 
+def learnt(tag: str, units: int) -> SlidingWindow | None:
+    """Return a window that was learnt, from its tag; None if it is none."""
+    try:
+        kind, unit, per_us, slots = tag.split("/")
+        per = int(per_us) / SECOND_US
+        window = SlidingWindow(units, per, int(slots), unit, configured=0)
+    except (ValueError, ConfigError):
+        return None
+    return window if kind == "w" else None
+
+
+def _new(policy: Policy, name: str, units: int | None) -> Limit | None:
+    """Return a window of a name such as "requests/min", where limits are learnt."""
+    if units is None or not any(map(is_learnt, policy.own)):
+        return None
+    with suppress(ConfigError):
+        limit = parse_limit(f"{units} {name}")
+        return limit if isinstance(limit, SlidingWindow) else None
+    return None
+
+
 def fact_of(policy: Policy, name: str, units: int | None, seconds: float) -> Fact:
     """
     Return the fact that a limit is of so many units; None is as it was configured.
@@ -63,9 +90,10 @@ def fact_of(policy: Policy, name: str, units: int | None, seconds: float) -> Fac
     Raises:
         ConfigError: If no limit has that name (P114), or can be of so many (P102).
     """
-    limit = next((each for each in policy.limits if each.name == name), None)
-    if limit is None:
-        names = [each.name for each in policy.limits]
+    named = [each for each in policy.limits if each != LEARNING]
+    limit = next((each for each in named if each.name == name), None)
+    if limit is None and (limit := _new(policy, name, units)) is None:
+        names = [each.name for each in named]
         near = closest(str(name), names)
         hint = f'Did you mean "{near}"? ' if near else ""
         raise ConfigError(
@@ -75,7 +103,8 @@ def fact_of(policy: Policy, name: str, units: int | None, seconds: float) -> Fac
         )
     if units is not None:
         with_figure(limit, units)
-    shared = place(policy, limit)[0] == SHARED
+    own = any(limit is each for each in policy.own)
+    shared = not own and any(limit is each for each in policy.shared)
     value = "" if units is None else str(units)
     name = limit_fact(limit, _SHARED if shared else _OWN)
     return Fact(name, value, seconds, everywhere=shared)
@@ -129,6 +158,8 @@ class Corrections:
 
     def _correct(self, key: str, base: Policy) -> Policy:
         own = self._corrected(key, own_field(base), base.own)
+        if LEARNING in own:
+            own = self._learnt(key, own_field(base), own)
         shared = self._corrected(key, SHARED, base.shared)
         if own == base.own and shared == base.shared:
             return base
@@ -148,6 +179,22 @@ class Corrections:
             except ConfigError:
                 found.append(limit)  # another release's
         return tuple(found)
+
+    def _learnt(
+        self, key: str, field: str, limits: tuple[Limit, ...]
+    ) -> tuple[Limit, ...]:
+        """Put what was learnt in the place of what stands for it."""
+        tags = {limit.tag for limit in limits}
+        found = [
+            limit
+            for (scope, account, tag), (units, _) in sorted(self._units.items())
+            if (scope, account) == (key, field)
+            and tag not in tags
+            and (limit := learnt(tag, units)) is not None
+        ]
+        if not found:
+            return limits
+        return (*found, *(limit for limit in limits if limit != LEARNING))
 
     def adopt(
         self, key: str, policy: Policy, known: Mapping[str, Known], now: float

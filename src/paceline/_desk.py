@@ -156,8 +156,11 @@ class Desk:
         """Return a request under the limits as they are corrected by now."""
         if not self.corrections.version:
             return request
-        policy = self.corrections.of(scope.key, request.policy)
-        return request if policy is request.policy else replace(request, policy=policy)
+        before = request.policy
+        policy = self.corrections.of(scope.key, before)
+        if policy is before or not policy.is_alike(before):
+            return request  # charges are of the limits that were known
+        return replace(request, policy=policy)
 
     def learn(
         self, scope: Scope, policy: Policy, known: Mapping[str, Known], now: float
@@ -171,12 +174,14 @@ class Desk:
         for limit in self.corrections.of(scope.key, policy).limits if tags else ():
             if limit.tag in tags:
                 _log.info(
-                    "the limit %s%s of %s is %s now; it was configured as %s",
+                    "the limit %s%s of %s is %s now; it was %s",
                     limit.name,
                     f" of {policy.account}" if policy.account else "",
                     scope.display or "a key",
                     f"{figure(limit):,}",
-                    f"{configured(limit):,}",
+                    f"configured as {configured(limit):,}"
+                    if limit.configured != 0
+                    else "learnt",
                 )
 
     def is_stranger(self, scope: Scope, policy: Policy) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._concurrency import LEARNING
 from ._limits import CalendarWindow, Concurrency, Limit, TokenBucket
 
 _PRINTED = {"week": 604_800, "day": 86_400, "h": 3_600, "min": 60, "s": 1}
@@ -14,6 +15,8 @@ def format_limit(limit: Limit) -> str:
     A text has no place for a name, slots or a lease, and a few units mean something
     else in it (``req`` is ``requests``, ``k`` a thousand). All others read back.
     """
+    if limit == LEARNING:
+        return "learnt"
     if isinstance(limit, Concurrency):
         return f"{_short(limit.limit)} concurrent"
     if isinstance(limit, CalendarWindow):

@@ -52,7 +52,9 @@ class Ledger:
         """Return what is known of an account."""
         name = (scope.key, policy.account)
         known = self._accounts.get(name)
-        if known is not None and (known.policy is policy or known.serves(policy)):
+        if known is not None and (
+            known.policy is policy or known.policy.is_alike(policy)
+        ):
             return known
         with self.lock:
             if known is not None and known.entries:

@@ -50,7 +50,7 @@ class RateLimiter(FromConfig, Looking, Telling, Correcting, Closing):
 
         limits: A string such as "500 requests/min", a limit object, several of these,
             or a mapping from model patterns to these. Each model of a key has an
-            account of its own.
+            account of its own. "learnt" stands for what headers will tell.
 
         families: Models that share one account: {"gpt-4o": ["gpt-4o", "gpt-4o-*"]}.
 

@@ -110,8 +110,9 @@ class Outage(Ledger):
         limit = account.policy.limits[i]
         answer, heard = self._seen(account.scope, account.policy)
         remaining, until, others = 0, now, limit.capacity
-        if answer is not None:
-            status = answer.decision.statuses[i]
+        statuses = answer.decision.statuses if answer is not None else ()
+        status = next((each for each in statuses if each.name == limit.name), None)
+        if status is not None:
             until = heard + status.reset_after
             used = status.capacity - status.remaining
             left = min(status.remaining, max(0, limit.capacity - used))

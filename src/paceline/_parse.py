@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from math import gcd
 from zoneinfo import available_timezones
 
+from ._concurrency import LEARNING
 from ._errors import ConfigError
 from ._format import format_limit
 from ._limits import (
@@ -69,9 +70,13 @@ _CALENDAR: dict[str, Period] = {"d": "day", "day": "day", "days": "day"}
 _CALENDAR |= {"week": "week", "weeks": "week", "month": "month", "months": "month"}
 
 
+# For limits that the provider's answers will tell.
+LEARNT = "learnt"
+
+
 def parse_limit(text: str) -> Limit:
     """
-    Read one limit, e.g. ``"30k tokens/min"``.
+    Read one limit, e.g. ``"30k tokens/min"``; ``"learnt"`` are those to be learnt.
 
     Raises:
         ConfigError: If the text is no limit (P103): where, and what may be meant.
@@ -82,6 +87,8 @@ def parse_limit(text: str) -> Limit:
     if not text.strip() or len(text) > LONGEST_TEXT:
         what = f"{text[:40]!r}, a text of {len(text):,} characters, is no limit"
         raise ConfigError(what, code="P103", hint=_HOW)
+    if text.strip() == LEARNT:
+        return LEARNING
     try:
         return _read(text)
     except Refused as error:

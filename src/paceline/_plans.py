@@ -17,7 +17,7 @@ from math import inf
 from . import _healing, _reply, _sight, _wire
 from ._batch import ask_day
 from ._calls import Booking, Call, Clock, Post, Request, Scope
-from ._corrections import fact_of
+from ._corrections import LIFE, fact_of, limit_fact
 from ._decision import Decision, LimitStatus
 from ._desk import Desk
 from ._effects import Ask, Now, Plan, Stir
@@ -265,6 +265,20 @@ def correct(
         alone = {fact.name: Known(fact.value, seconds)}
         desk.learn(scope, policy, alone, now)
         raise
+
+
+def introduce(
+    desk: Desk, scope: Scope, policy: Policy, learnt: Sequence[tuple[Limit, int]]
+) -> Plan[Sequence[Fact]]:
+    """
+    Charge what is used already of limits that nobody configured.
+
+    Before anybody else knows of them; returns the facts by which they will.
+    """
+    new, used = zip(*learnt, strict=True)
+    future = Policy(policy.account, new)
+    yield from decide(desk, scope, Request(future, used, 0))
+    return [Fact(limit_fact(limit), str(limit.capacity), LIFE) for limit in new]
 
 
 def reset(desk: Desk, scope: Scope, policy: Policy) -> Plan[None]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from operator import index
 from typing import Any, TypeAlias
 
+from ._concurrency import LEARNING
 from ._errors import CostError, CostTooLarge, MisuseError
 from ._limits import MOST_BUCKET, MOST_WINDOW, Concurrency, Limit, TokenBucket
 from ._suggest import closest, listed, shown
@@ -48,6 +49,8 @@ class Policy:
     _meters: tuple[tuple[str, int, int], ...] = field(
         init=False, repr=False, compare=False
     )
+    # Whether its limits are learnt: then nobody knows beforehand what they count.
+    _open: bool = field(init=False, repr=False, compare=False)
     # How many units a cost must give.
     _required: int = field(init=False, repr=False, compare=False)
     # The most requests that all limits could hold, if they count nothing else.
@@ -73,6 +76,7 @@ class Policy:
         object.__setattr__(self, "leases", leases)
         object.__setattr__(self, "_meters", meters)
         object.__setattr__(self, "_required", required)
+        object.__setattr__(self, "_open", any(map(is_learnt, self.own)))
         object.__setattr__(self, "_most", most)
         object.__setattr__(self, "notes", {})
 
@@ -104,6 +108,11 @@ class Policy:
         elif type(cost) is int and 0 <= cost <= self._most:
             return (cost,) * len(self._meters)
         return self._charge_with_care(cost)
+
+    def is_alike(self, other: Policy) -> bool:
+        """Tell whether another one has the same limits, whatever their figures."""
+        tags = [limit.tag for limit in self.limits]
+        return tags == [limit.tag for limit in other.limits]
 
     def refuse_places(self) -> None:
         """
@@ -167,7 +176,7 @@ class Policy:
         self, cost: Mapping[str, int], what: str, *, complete: bool
     ) -> None:
         known = sorted(self.units | {"requests"})
-        unknown = [unit for unit in cost if unit not in known]
+        unknown = [unit for unit in cost if unit not in known and not self._open]
         wanted = sorted(self.units - {"requests"}) if complete else []
         missing = [unit for unit in wanted if unit not in cost]
         if not unknown and not missing:
@@ -184,6 +193,11 @@ class Policy:
             hint = f'Did you mean "{near}"? ' if near else hint
         hint += f"The limits count {listed(sorted(self.units))}."
         raise CostError(f"{what} {' and '.join(problems)}", hint=hint)
+
+
+def is_learnt(limit: Limit) -> bool:
+    """Tell whether a limit was learnt, or stands for those to be learnt."""
+    return limit.configured == 0 or limit == LEARNING
 
 
 def _whole(unit: str, amount: object) -> int:

@@ -85,12 +85,6 @@ class Account:
         self.epochs: dict[str, str] = {}
         self._fresh: deque[tuple[float, tuple[int, ...]]] = deque()
 
-    def serves(self, policy: Policy) -> bool:
-        """Tell whether it is of these limits too, whatever their figures."""
-        return [each.tag for each in policy.limits] == [
-            each.tag for each in self.policy.limits
-        ]
-
     def doubt(self) -> None:
         """Look at once at what other processes tell."""
         self.due, self.counted = True, -inf

@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import TypeAlias, TypeVar
 
+from ._concurrency import LEARNING
 from ._errors import ConfigError
 from ._format import format_limit
 from ._key import Key, flaw
@@ -72,6 +73,10 @@ class Rules:
             _set_apart(limit, names) for limit in _gather("shared", shared)
         )
         _check_distinct("shared", self._shared)
+        if LEARNING in self._shared:
+            what = 'shared: limits over all models cannot be "learnt"'
+            hint = "The headers tell those of one model. Write it in limits."
+            raise ConfigError(what, code="P101", hint=hint)
         for _, where, own in written:
             if not own and not self._shared:
                 hint = 'For example "500 requests/min", or ["500/min", "10k/day"].'

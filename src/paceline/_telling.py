@@ -57,6 +57,23 @@ class Telling:
         """Do as :meth:`exchange` does, on the running event loop."""
         return await self._engine.run_async(self._exchange(key, facts))
 
+    def introduce(
+        self, key: Key | str, found: Sequence[tuple[Limit, int]]
+    ) -> Sequence[Fact]:
+        """
+        Charge what is used of limits that nobody configured; return them as facts.
+
+        Raises:
+            StoreError: If the store refused, or was not there (P2xx).
+        """
+        return self._engine.run(self._introduce(key, found))
+
+    async def introduce_async(
+        self, key: Key | str, found: Sequence[tuple[Limit, int]]
+    ) -> Sequence[Fact]:
+        """Do as :meth:`introduce` does, on the running event loop."""
+        return await self._engine.run_async(self._introduce(key, found))
+
     def space(self, key: Key | str, seconds: float, timeout: float | None) -> None:
         """
         Wait until *seconds* have passed since the call before, of whatever process.
@@ -92,6 +109,12 @@ class Telling:
     def own_limits(self, key: Key | str) -> tuple[Limit, ...]:
         """Return the limits of *key* that it does not share with other models."""
         return self._engine.lookup(key)[1].own
+
+    def _introduce(
+        self, key: Key | str, found: Sequence[tuple[Limit, int]]
+    ) -> Plan[Sequence[Fact]]:
+        scope, policy = self._engine.lookup(key)
+        return _plans.introduce(self._engine.desk, scope, policy, found)
 
     def _exchange(
         self, key: Key | str, facts: Sequence[Fact]

@@ -47,7 +47,7 @@ def test_the_examples_for_openai_run(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-docs")
     names = {}
     code = blocks("docs/how-to/openai.md")
-    assert len(code) == 3
+    assert len(code) == 4
     for block in code:
         exec(STORES.sub('"memory://docs-openai"', block), names)
     assert names["learnt"](names["client"]) == ()

@@ -7,7 +7,8 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from paceline._concurrency import Concurrency
+from paceline._concurrency import LEARNING, Concurrency
+from paceline._policy import is_learnt
 from paceline._provider.estimate import Ratio
 
 from ._gait import Gait
@@ -81,6 +82,16 @@ class Account:
             limit.unit for limit in limits if not isinstance(limit, Concurrency)
         )
         self._version = version
+
+    @property
+    def learns(self) -> bool:
+        """Whether nobody configured its limits."""
+        return any(map(is_learnt, self.own))
+
+    @property
+    def starts(self) -> bool:
+        """Whether nothing is known of them yet."""
+        return LEARNING in self.own
 
     def may_look(self, now: float, every: float) -> bool:
         """Tell whether to compare accounts again: not more often than *every* s."""

@@ -14,6 +14,7 @@ import time
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from paceline._concurrency import LEARNING
 from paceline._errors import CostTooLarge, StoreError
 from paceline._provider import cost as _cost
 from paceline._provider.feedback import readings
@@ -24,10 +25,13 @@ from ._effects import Close, Enter, Now, Plan, Post, Send, Sleep, Tap, Verb, Wat
 from ._gait import ABREAST, LEAST_NAP, MOST_NAP, seconds
 from ._listen import hear, listen
 from ._site import Priced, Site, with_usage
-from ._tell import hear_of_refusals, meet
+from ._tell import found_out, hear_of_refusals, meet
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from paceline import Permit
+    from paceline._provider.feedback import Reading
 
     from ._account import Account
 
@@ -119,6 +123,10 @@ def turn(
         if permit.waited > _A_WAIT:
             # While it waited, another process may have been refused.
             yield from hear_of_refusals(site, account)
+        if LEARNING in permit.policy.limits and (yield from found_out(site, account)):
+            # It had waited to be the only one; now there are limits to go by.
+            yield Verb(permit, "cancel")
+            continue
         if account.pace.alarms == alarms:
             return permit
         yield from _post(permit, dict.fromkeys(account.units, 0))
@@ -194,7 +202,7 @@ def send(
             yield from _refused(site, account, priced, permit, response)
             return response
         if site.learn:
-            yield from hear(site, account, said, sent)
+            yield from _hear(site, account, permit, said, sent)
     except BaseException:
         yield from _post(permit, {})
         yield Close(response)
@@ -216,6 +224,14 @@ def send(
     listen(account, said, priced, usage, sent, heard)
     yield from _post(permit, settle(usage))
     return response
+
+
+def _hear(
+    site: Site, account: Account, permit: Permit, said: Iterable[Reading], sent: float
+) -> Plan[None]:
+    yield from hear(site, account, said, sent)
+    if LEARNING in permit.policy.limits and not account.starts:
+        yield Verb(permit, "release")  # others need not wait for the end of a stream
 
 
 def _refused(

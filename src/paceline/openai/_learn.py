@@ -9,8 +9,12 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from paceline._provider.feedback import Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # How much of max_tokens must have been left unused for an answer to prove anything,
 # and what share of it must have come back.
@@ -21,6 +25,8 @@ _CAME_BACK = 0.5
 _PROOFS, _AMONG = 3, 50
 # So many answers in a row must name a higher limit than the known one.
 _AGAIN = 10
+# So many answers must agree on limits that are new; so many, where none tells a window.
+_AGREED, _UNTOLD, _MINUTE = 2, 4, 60.0
 # What was told and did not change a limit is told again so many seconds later.
 _IN_VAIN = 30.0
 # Differences below this share of a limit are noise of estimates and of travel.
@@ -102,9 +108,15 @@ class Limits:
 
     Attributes:
         known: The limit by unit and window in seconds.
+
+        silence: How many answers named no limit where nothing is known of any.
     """
 
     known: dict[tuple[str, float], int] = field(default_factory=dict)
+    silence: int = 0
+    _first: dict[tuple[str, int], tuple[int, float | None, int]] = field(
+        default_factory=dict
+    )
     _higher: dict[tuple[str, float], tuple[int, int]] = field(default_factory=dict)
     _told: dict[tuple[str, float], tuple[int, float]] = field(default_factory=dict)
 
@@ -129,6 +141,34 @@ class Limits:
             self.known[name] = min(least, said)
         self._higher.pop(name, None)
         return True
+
+    def first(self, said: Iterable[Reading]) -> dict[tuple[str, float], int]:
+        """
+        Return what there is to learn where nothing is known; nothing while in doubt.
+
+        Two answers must agree on each limit that they name, for what a header implies
+        of its window may be wrong once. A window that four do not tell is a minute; so
+        is one of a second, which a burst below the limit looks like.
+        """
+        named = [each for each in said if each.limit is not None]
+        found: dict[tuple[str, float], int] = {}
+        seen: list[str] = []
+        for reading in named:
+            unit, limit, per = reading.unit, reading.limit or 0, reading.per
+            place = (unit, seen.count(unit))
+            seen.append(unit)
+            per = per and max(per, _MINUTE)
+            before, window, times = self._first.get(place, (limit, per, 0))
+            same = before == limit and (None in (per, window) or per == window)
+            window = per or (window if same else None)
+            times = times + 1 if same else 1
+            self._first[place] = (limit, window, times)
+            if window is None and times >= _UNTOLD:
+                window = _MINUTE
+            if window is not None and times >= _AGREED:
+                found[unit, window] = limit
+        self.silence = 0 if named else self.silence + 1
+        return found if len(found) == len(named) else {}
 
     def may_tell(self, name: tuple[str, float], units: int, now: float) -> bool:
         """Tell whether to tell the others of a limit: nobody else does, or in vain."""

@@ -108,7 +108,10 @@ def limit(
         usage: "inject" asks for the usage at the end of chat streams that did not, and
             hides the event that has it. Without, such streams keep their estimate.
 
-        learn: Whether what the headers say remains may tighten the account.
+        learn: Whether what the headers say may tighten the account: what remains, and
+            limits that are lower than configured. Limits written as "learnt" need it:
+            until two answers have told them, calls go one at a time, over all
+            processes, for nothing is known that would allow two.
 
     Raises:
         ConfigError: If the client or a setting makes no sense (P111, P112, P113, P131).

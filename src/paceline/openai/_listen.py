@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 from paceline._corrections import configured, figure
 from paceline._errors import PacelineError
-from paceline._limits import SlidingWindow, TokenBucket
+from paceline._limits import MOST_WINDOW, SlidingWindow, TokenBucket
 from paceline._provider.feedback import Reading
 
 from ._effects import Now, Plan, Verb
 from ._gait import Level
 from ._learn import Answered, gap
+from ._tell import discover
 
 if TYPE_CHECKING:
     from paceline._decision import LimitStatus
@@ -33,6 +34,8 @@ _log = logging.getLogger("paceline")
 # One look a second, whatever the rate of calls, costs nobody anything.
 _EVERY = 1.0
 _NEAR = 1.6
+# Answers without a limit, where it is to be learnt, after which a warning is due.
+_SILENT = 5
 
 
 def hear(
@@ -46,6 +49,8 @@ def hear(
     """
     said = [each for each in said if not each.project]
     account.look_up(site.limiter)
+    if account.learns:
+        yield from _learn(site, account, said)
     for reading in said:
         now = yield Now()
         with account.lock:
@@ -136,6 +141,36 @@ def _owed(
     return owed
 
 
+def _learn(site: Site, account: Account, said: Iterable[Reading]) -> Plan[None]:
+    """Learn limits that nobody configured; later ones too, such as one per day."""
+    now = yield Now()
+    with account.lock:
+        known = {(each.unit, getattr(each, "per", 0.0)) for each in account.own}
+        found = [
+            (SlidingWindow(units, name[1], unit=name[0]), _used(units, name[0], said))
+            for name, units in account.limits.first(said).items()
+            if name not in known and account.limits.may_tell(name, units, now)
+        ]
+        silent = account.starts and account.limits.silence == _SILENT
+    if found:
+        yield from discover(site, account, found)
+    if silent:
+        _log.warning(
+            "%s: its limits are to be learnt, but no answer names any: calls go one at "
+            "a time",
+            account.key.label,
+        )
+
+
+def _used(limit: int, unit: str, said: Iterable[Reading]) -> int:
+    left = [
+        each.remaining
+        for each in said
+        if (each.unit, each.limit) == (unit, limit) and each.remaining is not None
+    ]
+    return limit - min(left, default=limit)
+
+
 def _judge(
     account: Account, reading: Reading, now: float
 ) -> tuple[str, int | None] | None:
@@ -152,7 +187,7 @@ def _judge(
     known = account.limits.known.get(name)
     if limit is None or known is None:
         return None
-    most = configured(limit)
+    most = configured(limit) or MOST_WINDOW  # what was learnt may rise
     wanted = min(known, most)
     if wanted == figure(limit) or not account.limits.may_tell(name, wanted, now):
         return None

@@ -151,7 +151,9 @@ class Site:
                 size = measure(ask)
                 prompt = size.tokens(account.ratio.value)
         cost = price(self.cost, ask, prompt, account.usual_output)
-        return Priced(ask, size, prompt, counted(cost, account.units))
+        # What learnt limits count may change until the call's turn.
+        units = cost if account.learns else account.units
+        return Priced(ask, size, prompt, counted(cost, units))
 
     def gives_back(self, account: Account) -> bool:
         """Tell whether the provider gives unused tokens back, as far as is known."""

@@ -21,7 +21,7 @@ from ._gait import LIFE
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from paceline._limits import Limit
+    from paceline._limits import Limit, SlidingWindow
 
     from ._account import Account
     from ._site import Site
@@ -65,6 +65,35 @@ def tell_gait(site: Site, account: Account, now: float, share: float) -> Plan[No
     """Let all processes go at a share of the rate; 1.0 is as the limiter says."""
     fact = Fact(GAIT, f"{share:.4f}", LIFE if share < 1.0 else 0.0)
     yield from _exchange(site, account, now, (fact,))
+
+
+def found_out(site: Site, account: Account) -> Plan[bool]:
+    """Tell whether limits that were to be learnt are known by now, to anybody."""
+    account.look_up(site.limiter)
+    if account.starts:
+        now = yield Now()
+        yield from _exchange(site, account, now, ())
+    return not account.starts
+
+
+def discover(
+    site: Site, account: Account, found: Sequence[tuple[SlidingWindow, int]]
+) -> Plan[None]:
+    """
+    Let all processes know limits that nobody configured.
+
+    Args:
+        found: Each with the units that are used of it. They are charged first.
+    """
+    for window, _ in found:
+        account.limits.known[window.unit, window.per] = window.limit
+    try:
+        facts = yield Verb(site.limiter, "introduce", (account.key, found))
+    except PacelineError as failure:
+        _log.debug("%s: limits were not shared: %s", account.key.label, failure)
+        return
+    now = yield Now()
+    yield from _exchange(site, account, now, facts)
 
 
 def slowed(site: Site, account: Account, now: float) -> Plan[None]:

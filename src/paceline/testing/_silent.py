@@ -30,6 +30,20 @@ class Silent:
         """Tell nobody, and hear nothing."""
         return self.exchange(key, facts)
 
+    def introduce(
+        self,
+        key: Key | str,  # noqa: ARG002
+        found: Sequence[tuple[Limit, int]],  # noqa: ARG002
+    ) -> Sequence[Fact]:
+        """Learn nothing: there is no store to share it."""
+        return ()
+
+    async def introduce_async(
+        self, key: Key | str, found: Sequence[tuple[Limit, int]]
+    ) -> Sequence[Fact]:
+        """Learn nothing: there is no store to share it."""
+        return self.introduce(key, found)
+
     def space(self, key: Key | str, seconds: float, timeout: float | None) -> None:
         """Let the call go at once."""
 
@@ -67,6 +81,18 @@ class Passing:
     ) -> Mapping[str, Known]:
         """Pass on. No limit is charged, so nothing is noted."""
         return await self._inner.exchange_async(key, facts)
+
+    def introduce(
+        self, key: Key | str, found: Sequence[tuple[Limit, int]]
+    ) -> Sequence[Fact]:
+        """Pass on. It is nobody's call, so nothing is noted."""
+        return self._inner.introduce(key, found)
+
+    async def introduce_async(
+        self, key: Key | str, found: Sequence[tuple[Limit, int]]
+    ) -> Sequence[Fact]:
+        """Pass on. It is nobody's call, so nothing is noted."""
+        return await self._inner.introduce_async(key, found)
 
     def space(self, key: Key | str, seconds: float, timeout: float | None) -> None:
         """Pass on. No limit is charged, so nothing is noted."""
