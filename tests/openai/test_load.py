@@ -32,3 +32,11 @@ def test_a_fleet_of_clients_meets_no_429_and_uses_the_quota():
     Four processes with sixteen tasks each, whichever limit binds.
     """
     assert len(check("openai_fleet.py", "--seconds", "20", "--only", "paceline")) == 5
+
+
+@pytest.mark.soak
+def test_a_fleet_goes_on_calmly_after_a_refusal_and_beside_a_rival():
+    """
+    No herd when a cool-down ends; fewer than one call in a hundred refused.
+    """
+    assert len(check("openai_trouble.py", "--rounds", "3")) == 5
