@@ -8,6 +8,7 @@ import contextlib
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
@@ -15,7 +16,7 @@ import redis
 import rig
 import rig_fleet
 import rig_stores
-from paceline import StoreError, StoreUnavailable
+from paceline import RateLimiter, StoreError, StoreUnavailable
 from rig_proxy import FaultProxy
 
 TIMEOUT = 0.15
@@ -282,6 +283,18 @@ def test_what_is_not_there(solid, free_port, caller, url, code):
         judge(user, code)
 
 
+def test_a_clients_pool_that_is_small_holds_up_nobody(solid, admin):
+    """
+    A user's client may have one connection, and eight threads call.
+    """
+    url = f"{solid.url}?max_connections=1"
+    with redis.Redis.from_url(url) as client, RateLimiter(client, limits="1k/s") as it:
+        with ThreadPoolExecutor(8) as pool:
+            permits = list(pool.map(lambda n: it.acquire(f"{n % 8}"), range(200)))
+        assert len(permits) == 200
+        assert client.ping()
+
+
 def test_a_host_that_drops_what_arrives(free_port, caller):
     """
     Connecting takes no longer than the call may.
@@ -351,7 +364,12 @@ def test_a_server_that_reads_its_dump(solid, from_seven, tmp_path, caller):
 
 @pytest.mark.parametrize(
     ("caller", "scheme"),
-    [("sync", "redis"), ("async", "redis+cluster")],
+    [
+        ("sync", "redis"),
+        ("async", "redis+cluster"),
+        pytest.param("async", "redis", marks=pytest.mark.soak),
+        pytest.param("sync", "redis+cluster", marks=pytest.mark.soak),
+    ],
     indirect=["caller"],
 )
 def test_a_node_of_a_cluster_without_slots(solid, from_seven, tmp_path, caller, scheme):

@@ -116,3 +116,22 @@ def test_a_primary_that_nobody_knows_is_an_error_of_ours(
     assert isinstance(gone, StoreUnavailable)
     assert gone.code == "P201"
     assert took < 1.5
+
+
+def test_sentinels_and_servers_with_users_of_their_own(empty, caller):
+    """
+    Each gets its own user and password; a wrong one is told as such.
+    """
+    for node in (empty.primary, empty.replica, *empty.sentinels):
+        node.ask("ACL", "SETUSER", "us", "on", ">secret", "~*", "&*", "+@all")
+    login = empty.url.replace("://", "://us:secret@")
+    url = f"{login}?sentinel_username=us&sentinel_password=secret"
+    with caller(url, limits=LIMIT) as user:
+        assert admitted(user, "users") == 5
+    for wrong in (
+        url.replace("us:secret@", "us:wrong@"),
+        url.replace("sentinel_password=secret", "sentinel_password=wrong"),
+    ):
+        with caller(wrong, limits=LIMIT) as user:
+            refused, _ = rig_stores.timed(user.try_acquire, "users")
+        assert refused.code == "P203"

@@ -9,7 +9,11 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from redis.exceptions import InvalidResponse
+from redis.exceptions import (
+    AuthenticationError,
+    ConnectionError as RedisConnectionError,
+    InvalidResponse,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +64,12 @@ def readable() -> Iterator[None]:
         yield
     except UnicodeError:
         raise  # of a host's name, before anything is read
+    except RedisConnectionError as error:
+        # That is how redis-py's asyncio wraps whatever happens as it connects.
+        if isinstance(error.__cause__, AuthenticationError):
+            # Another one: raised again, it would be the cause of its own context.
+            raise AuthenticationError(*error.__cause__.args) from error.__cause__
+        raise
     except _LOST_IN_IT as error:
         raise InvalidResponse("Protocol Error: no reply of a server") from error
 

@@ -173,19 +173,27 @@ def _first_word(error: BaseException) -> str:
     return word if word.isupper() else type(error).__name__
 
 
+_CAUSES: tuple[
+    tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...
+] = (
+    (ConnectionRefusedError, "connection refused"),
+    ((socket.gaierror, UnicodeError), "unknown host"),
+    (FileNotFoundError, "no such socket"),
+)
+_WORDS = (
+    ("CERTIFICATE_VERIFY_FAILED", "nobody known vouches for its certificate"),
+    ("Connection refused", "connection refused"),
+    ("closed", "the connection was closed"),
+)
+
+
 def _reason(error: BaseException) -> str:
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, ConnectionRefusedError):
-            return "connection refused"
-        if isinstance(cause, socket.gaierror | UnicodeError):
-            return "unknown host"
-        if isinstance(cause, FileNotFoundError):
-            return "no such socket"
+        for kinds, reason in _CAUSES:
+            if isinstance(cause, kinds):
+                return reason
         cause = cause.__cause__ or cause.__context__
     text = str(error)
-    if "Connection refused" in text:
-        return "connection refused"
-    if "closed" in text:
-        return "the connection was closed"
-    return type(error).__name__
+    found = (reason for words, reason in _WORDS if words in text)
+    return next(found, type(error).__name__)
