@@ -45,10 +45,15 @@ def ask(
     # do than to ask.
     if (before is None and desk.cautious) or desk.owed or store.direct is None:
         return None
+    answer: Answer | None
     try:
-        answer = store.direct.ask(desk.almanac, scope, request, until)
+        if store.direct.is_crowded(scope.key):
+            # Many threads want the same: one call serves those who come now.
+            answer = store.counter.ask(Ask(desk.almanac, scope, request, until))
+        else:
+            answer = store.direct.ask(desk.almanac, scope, request, until)
     except BaseException as error:
-        desk.owe(error, scope)
+        _sync.run(_plans.interrupted(desk, scope, policy, error), store)
         if isinstance(error, StoreError):
             return error
         raise

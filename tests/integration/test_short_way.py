@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -170,3 +171,24 @@ def test_an_account_that_was_never_met_needs_no_plan(clean_server, no_plans):
         for key in "ab":
             limiter.acquire(key, timeout=5)
         assert client.info("commandstats")["cmdstat_evalsha"]["calls"] == before + 2
+
+
+def test_threads_share_a_call_where_many_want_the_same(clean_server, monkeypatch):
+    """
+    Beyond three of a scope; what each is told is the same as alone.
+    """
+    with RateLimiter(clean_server.url, limits="100/min") as limiter:
+        limiter.acquire("a")
+        direct = limiter._engine._store.sync().direct
+        key = limiter._engine.lookup("a")[0].key
+        direct._callers[key] = [None] * 3
+        monkeypatch.setattr(direct, "ask", None)
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _: limiter.acquire("a", timeout=5), range(20)))
+            decisions = list(pool.map(lambda _: limiter.try_acquire("a"), range(90)))
+        assert sum(map(bool, decisions)) == 79
+        monkeypatch.undo()
+        del direct._callers[key]
+        assert not direct.is_crowded(key)
+        assert not limiter.try_acquire("a")
+        assert not direct._callers

@@ -71,6 +71,9 @@ class AsyncCounter(Protocol):
 class Direct(Protocol):
     """The short way of a blocking call, if all is as usual."""
 
+    def is_crowded(self, key: str) -> bool:
+        """Tell whether so many ask for a scope that sharing a call is better."""
+
     def ask(
         self, almanac: Almanac, scope: Scope, request: Request, until: float
     ) -> Answer | None:

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 _MOST_KEPT = 4_096
 _CHUNK = 65_536
 
+# So many calls of a scope may be under way, each for one caller, before others share.
+_CROWD = 3
+
 
 class Stencil:
     """
@@ -98,6 +101,11 @@ class Direct:
         self._finish = finish
         self._trip = trip
         self._stencils: dict[tuple[str, int], Stencil] = {}
+        self._callers: dict[str, list[None]] = {}
+
+    def is_crowded(self, key: str) -> bool:
+        """Tell whether so many ask for a scope that sharing a call is better."""
+        return len(self._callers.get(key, ())) >= _CROWD
 
     def ask(
         self, almanac: Almanac, scope: Scope, request: Request, until: float
@@ -111,6 +119,19 @@ class Direct:
         Raises:
             StoreError: If the reply was lost, and asking for it again failed.
         """
+        # Threads may lose count of each other: nothing but the price depends on it.
+        callers = self._callers.setdefault(scope.key, [])
+        callers.append(None)
+        try:
+            return self._ask(almanac, scope, request, until)
+        finally:
+            callers.pop()
+            if not callers:
+                self._callers.pop(scope.key, None)
+
+    def _ask(
+        self, almanac: Almanac, scope: Scope, request: Request, until: float
+    ) -> Answer | None:
         connection = self._take()
         if connection is None:
             return None
