@@ -132,17 +132,18 @@ class Direct:
     def _ask(
         self, almanac: Almanac, scope: Scope, request: Request, until: float
     ) -> Answer | None:
-        connection = self._take()
-        if connection is None:
-            return None
         name = (scope.key, id(request))
         stencil = self._stencils.get(name)
         if stencil is None or not stencil.days[0] <= almanac.day_us < stencil.days[1]:
             stencil = self._cut(name, almanac, scope, request)
-        connection.number = number = connection.number + 1
-        packed = stencil.fill(connection.lane, number, almanac.nonce())
         asked = monotonic()
+        connection = self._take()
+        if connection is None:
+            return None
+        # Whatever interrupts this from here on, the connection is put back.
+        connection.number = number = connection.number + 1
         try:
+            packed = stencil.fill(connection.lane, number, almanac.nonce())
             sock = connection._sock.inner  # noqa: SLF001 -- no public way leads to it
             left = self._trip if until == inf else self._left(until, asked)
             sock.settimeout(left)
