@@ -132,11 +132,16 @@ class Telling:
         # A turn far ahead would come at a pace that is no longer right.
         how = wish(timeout, "normal", estimate=True)
         spaced = _spaced(policy.account, size)
-        return self._engine.grant(lenient, spaced, {"paced": units}, how)
+        return self._engine.grant(lenient, spaced, {_unit(size): units}, how)
+
+
+def _unit(size: int) -> str:
+    # One bucket has one size: two of them under one unit would be a disagreement.
+    return f"paced_{size}"
 
 
 @lru_cache(maxsize=4_096)
 def _spaced(account: str, size: int) -> Policy:
-    burst = size + _LATE_US
-    bucket = TokenBucket(SECOND_US, 1.0, burst=burst, unit="paced", name=f"pace-{size}")
+    name, burst = f"pace-{size}", size + _LATE_US
+    bucket = TokenBucket(SECOND_US, 1.0, burst=burst, unit=_unit(size), name=name)
     return Policy(f"{SPACED}{account}", (bucket,))

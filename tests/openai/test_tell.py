@@ -399,6 +399,18 @@ def test_the_calls_of_all_processes_go_one_by_one():
     assert all(each.remaining == each.capacity for each in first.peek("a"))
 
 
+def test_calls_of_different_lengths_are_no_disagreement(caplog):
+    """
+    Short ones and long ones are spaced apart, and nobody is warned.
+    """
+    store = f"memory://{uuid.uuid4().hex}"
+    first, second = (ClockedLimiter(store, limits=LIMITS) for _ in range(2))
+    for length in (0.1, 0.9, 0.1, 0.9, 3.0, 0.1):
+        first.space("a", length, None)
+        second.space("a", length, None)
+    assert "disagree" not in caplog.text
+
+
 def test_status_shows_limits_and_not_how_calls_are_spaced(clean_server):
     """
     That is no account of anybody's.
