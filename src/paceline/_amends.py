@@ -12,7 +12,7 @@ from ._calls import Booking, Scope
 from ._effects import Now, Plan
 from ._errors import StoreError, StoreUnavailable
 from ._policy import Policy
-from ._repayment import Account, repay
+from ._repayment import Account, Units, repay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +37,8 @@ class Amends:
         noticed: Whose call noticed that the store is gone.
 
         doubted: Whose call had no time to wait for an answer: is there one?
+
+        told: Hears of whose account was charged, and what.
     """
 
     noticed: Whose | None
@@ -48,6 +50,7 @@ class Amends:
         self._desk = desk
         self._breaker = breaker
         self._outage = outage
+        self.told: Callable[[Scope, Policy, Units], None] = _nobody
         self.forget()
 
     def forget(self) -> None:
@@ -89,13 +92,16 @@ class Amends:
 
     def _repay(self, account: Account, shares: tuple[Share, ...]) -> Plan[None]:
         try:
-            yield from repay(self._desk.almanac, account, shares)
+            units = yield from repay(self._desk.almanac, account, shares)
         except StoreUnavailable:
             raise
         except StoreError as error:
             # No waiting cures it.
             account.entries.clear()
             _log.warning("what was spent in an outage was not charged: %s", error)
+        else:
+            if any(units):
+                self.told(account.scope, account.policy, units)
 
     def _post(self) -> Plan[None]:
         scope, policy, booking, actual = self._postponed[0]
@@ -108,3 +114,7 @@ class Amends:
         except StoreError as error:
             _log.warning("a call's end was not posted: %s", error)
         self._postponed.popleft()
+
+
+def _nobody(scope: Scope, policy: Policy, units: Units) -> None:
+    """Hear nothing."""

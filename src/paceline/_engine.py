@@ -80,6 +80,8 @@ class Engine(Asking, Worlds, Warden):
             self._attendant.attend,
             Outage(self.held, self.last_seen),
         )
+        if self._watch is not None:
+            self._survival.amends.told = self._watch.repaid
         self._closed = False
 
     def lookup(self, key: Key | str) -> tuple[Scope, Policy]:

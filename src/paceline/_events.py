@@ -17,6 +17,7 @@ for one without a name; ``model`` is its account: the model or family, or empty.
   + OutageBegan    the store is not there
   + OutageEnded    it is back
   + Healed         it had lost what was booked, and was told
+  + Repaid         it was charged what was spent while it was not there
 """
 
 from __future__ import annotations
@@ -73,9 +74,12 @@ class Admitted(Ended):
 
     Attributes:
         units: What was booked, by unit.
+
+        offline: Whether the store was not there, and ``on_outage=`` let the caller go.
     """
 
     units: Mapping[str, int]
+    offline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +173,19 @@ class OutageEnded(Event):
     """
 
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Repaid(Event):
+    """
+    The store was charged what callers of this process spent while it was not there.
+
+    Attributes:
+        units: By unit; of a limit whose window is over, or a bucket that has drained
+            since, nothing.
+    """
+
+    units: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from ._events import (
     OutageEnded,
     Rebooked,
     Refused,
+    Repaid,
     Replayed,
     Settled,
     Waiting,
@@ -68,13 +69,17 @@ REBOOKED = Name("rebooked", "counter", "", "Turns given back and booked anew.")
 REPLAYED = Name("replayed", "counter", "", "Answers that were lost and fetched again.")
 COOLED = Name("cool_downs", "counter", "", "Cool-downs that this process called.")
 HEALED = Name("healed", "counter", "", "Times that lost data was told again.")
+OFFLINE = Name("admitted.offline", "counter", "", "Callers let go without the store.")
+REPAID = Name(
+    "repaid", "counter", "", "Units charged when the store was back.", ("unit",)
+)
 OUTAGES = Name(
     "store.outages", "counter", "", "Times that the store was found gone.", ("error",)
 )
 DOWN = Name("store.down", "gauge", "", "1 while the store is gone.")
 NAMES = (
-    TIME, QUEUED, CONSUMED, REFUNDED, REBOOKED, REPLAYED, COOLED, HEALED, OUTAGES,
-    DOWN,
+    TIME, QUEUED, CONSUMED, REFUNDED, REBOOKED, REPLAYED, COOLED, HEALED,
+    OFFLINE, REPAID, OUTAGES, DOWN,
 )  # fmt: skip
 # The store is one, whichever account noticed.
 UNLABELLED = (OUTAGES, DOWN)
@@ -138,6 +143,10 @@ def _measurements(event: Event) -> Iterator[tuple[Name, float, dict[str, str]]]:
         yield from _ended(event)
     elif isinstance(event, Settled):
         yield from _settled(event)
+    elif isinstance(event, Repaid):
+        for unit, amount in event.units.items():
+            if amount:
+                yield REPAID, amount, {"unit": unit}
     elif isinstance(event, OutageBegan):
         yield OUTAGES, 1, {"error": event.code}
         yield DOWN, 1, {}
@@ -157,6 +166,8 @@ def _ended(event: Ended) -> Iterator[tuple[Name, float, dict[str, str]]]:
     if isinstance(event, Admitted):
         for unit, amount in event.units.items():
             yield CONSUMED, amount, {"unit": unit}
+        if event.offline:
+            yield OFFLINE, 1, {}
 
 
 def _settled(event: Settled) -> Iterator[tuple[Name, float, dict[str, str]]]:

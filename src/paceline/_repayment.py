@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, replace
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple
+from operator import add
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from . import _reply, _wire
 from ._batch import ask_day
@@ -137,15 +138,19 @@ class Account:
         ]
 
 
+# Of each limit.
+Units: TypeAlias = "tuple[int, ...]"
+
+
 class _Field(NamedTuple):
     epoch: str
     seq: int
     shift: int
 
 
-def repay(almanac: Almanac, account: Account, shares: tuple[Share, ...]) -> Plan[int]:
+def repay(almanac: Almanac, account: Account, shares: tuple[Share, ...]) -> Plan[Units]:
     """
-    Charge what was spent; return how many units.
+    Charge what was spent; return how many units of each limit.
 
     What was spent in windows and periods is charged at its moment, what was spent of a
     bucket as far as it would not have drained since. A call whose reply was lost is
@@ -165,7 +170,7 @@ def repay(almanac: Almanac, account: Account, shares: tuple[Share, ...]) -> Plan
     account.epochs = {name: field.epoch for name, field in fields.items()}
     at = yield Now()
     server_us = int(reply[1])
-    total = 0
+    total = (0,) * len(policy.limits)
     # What is booked for later is used then, or taken back.
     due = [entry for entry in account.entries if entry.moment <= at]
     for entry in due:
@@ -186,7 +191,7 @@ def repay(almanac: Almanac, account: Account, shares: tuple[Share, ...]) -> Plan
             entry.closed = entry.sent is not None
             raise
         if charged is not None:
-            total += sum(units)
+            total = tuple(map(add, total, units))
             fields = _fields(_reply.unwrap(charged)[1], policy)
         entry.posts = _posts(policy, fields, moment, entry.units)
         account.entries.remove(entry)

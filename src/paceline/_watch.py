@@ -26,11 +26,13 @@ from ._events import (
     OutageEnded,
     Rebooked,
     Refused,
+    Repaid,
     Replayed,
     Settled,
     Waiting,
 )
 from ._limits import Concurrency
+from ._repayment import LocalBooking
 from ._reply import AGAIN, DECIDED, Answer
 from ._sight import restored
 
@@ -67,7 +69,8 @@ class Watch:
         """Follow somebody who waits for a turn."""
         follower = _Follower(self, scope, policy)
         granted = yield from follower.to_its_end(plan)
-        follower.admitted(charges, granted.waited)
+        offline = isinstance(granted.booking, LocalBooking)
+        follower.admitted(charges, granted.waited, offline=offline)
         return granted
 
     def decision(
@@ -81,7 +84,7 @@ class Watch:
         follower = _Follower(self, scope, policy)
         decision = yield from follower.to_its_end(plan)
         if decision:
-            follower.admitted(charges, None)
+            follower.admitted(charges, None, offline=not follower.answered)
         else:
             follower.refused(decision)
         return decision
@@ -121,6 +124,15 @@ class Watch:
                 self._complained = True
                 _log.exception("on_event= raised; further errors of it are not told")
 
+    def repaid(self, scope: Scope, policy: Policy, units: Sequence[int]) -> None:
+        """Tell what was charged after an outage."""
+        # Of two limits of a unit one may have forgotten already what the other has not.
+        most: dict[str, int] = {}
+        for limit, amount in zip(policy.limits, units, strict=True):
+            if not isinstance(limit, Concurrency):
+                most[limit.unit] = max(amount, most.get(limit.unit, 0))
+        self.tell(Repaid(scope.display, policy.account, most))
+
     def answered(self, scope: Scope, policy: Policy) -> None:
         """Note that the store answered."""
         if self._gone_since is None:
@@ -142,7 +154,12 @@ class Watch:
 
 
 class _Follower:
-    """Sees the effects of one plan, and what came of them."""
+    """
+    Sees the effects of one plan, and what came of them.
+
+    Attributes:
+        answered: Whether the store has answered that it may go, or may not.
+    """
 
     def __init__(self, watch: Watch, scope: Scope, policy: Policy) -> None:
         self._watch = watch
@@ -153,6 +170,7 @@ class _Follower:
         self._queued = False
         self._asked = False  # whether it has asked for a turn
         self._gave_back = False  # whether it gave one back since
+        self.answered = False
 
     def to_its_end(self, plan: Plan[T]) -> Plan[T]:
         """Follow a plan that asks for a turn, and tell how it failed if it does."""
@@ -188,12 +206,14 @@ class _Follower:
         finally:
             plan.close()
 
-    def admitted(self, charges: Sequence[int], waited: float | None) -> None:
+    def admitted(
+        self, charges: Sequence[int], waited: float | None, *, offline: bool
+    ) -> None:
         """Tell that the call may be made."""
         units = by_unit(self._policy, charges)
         seconds, queued = self._end()
         waited = seconds if waited is None else waited
-        self._watch.tell(Admitted(*self._who, waited, queued, units))
+        self._watch.tell(Admitted(*self._who, waited, queued, units, offline))
 
     def refused(self, decision: Decision) -> None:
         """Tell that it may not."""
@@ -225,6 +245,7 @@ class _Follower:
             self._watch.missed(self._scope, self._policy, value)
         elif not isinstance(value, BaseException):
             self._watch.answered(self._scope, self._policy)
+            self.answered |= isinstance(effect, Ask)
             if _replayed(value):
                 self._watch.tell(Replayed(*self._who))
             if isinstance(effect, Telling) and value[:1] == [DECIDED]:

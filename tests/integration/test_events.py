@@ -3,8 +3,10 @@
 import asyncio
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
+from functools import partial
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
@@ -114,6 +116,35 @@ def test_an_outage_is_told(clean_server):
     assert {seen[1].code, *(each.code for each in failed)} == {"P201"}
 
 
+@pytest.mark.parametrize("verb", ["acquire", "try_acquire"])
+def test_calls_without_the_store_are_told_and_what_was_charged_for_them(
+    clean_server, verb
+):
+    """
+    Metrics tell them from others while the store is away, and count what is made good.
+    """
+    seen, told = [], threading.Event()
+
+    def note(event):
+        seen.append(event)
+        if isinstance(event, events.Repaid):
+            told.set()
+
+    limits = ["90/min", "20k tokens/hour"]
+    with RateLimiter(clean_server.url, limits=limits, on_event=note) as limiter:
+        ask = partial(getattr(limiter, verb), "a", {"tokens": 7})
+        assert [ask() for _ in range(3)][-1]
+        clean_server.kill()
+        assert ask()
+        assert ask()
+        clean_server.start()
+        assert told.wait(20)
+    admitted = [each.offline for each in seen if isinstance(each, events.Admitted)]
+    assert admitted == [False, False, False, True, True]
+    (repaid,) = (each for each in seen if isinstance(each, events.Repaid))
+    assert repaid.units == {"requests": 2, "tokens": 14}
+
+
 def test_nothing_is_watched_unless_asked_for():
     """
     Without on_event= the module that follows plans is not even imported.
@@ -221,6 +252,7 @@ def test_labels_are_bounded():
         events.Replayed("a", "m"),
         events.Settled("a", "m", {"requests": 1}, {"requests": 0}),
         events.CooledDown("a", "m", 1.0),
+        events.Repaid("a", "m", {"requests": 1}),
         events.OutageBegan("a", "m", "P201"),
         events.OutageEnded("a", "m", 1.0),
     ],

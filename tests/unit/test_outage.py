@@ -123,7 +123,7 @@ def repaid(outage, account, now, fails=()):
                 value = reply(5 + len(sent), 10**12)
             effect = plan.send(value)
     except StopIteration as stop:
-        return sent, stop.value
+        return sent, sum(stop.value)
 
 
 def test_what_was_spent_is_charged_at_its_moment():

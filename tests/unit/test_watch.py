@@ -20,7 +20,7 @@ WHO = ("team-a", "gpt-4o")
 ASK = Ask(Almanac(lambda: 0), SCOPE, Request(POLICY, (1, 50, 1), 0), 1.0)
 GIVE_BACK = Call("settle", "k", ())
 DENIED = Decision(allowed=False, retry_after=7.0, limit="rpm", statuses=())
-GRANTED = SimpleNamespace(waited=0.5)
+GRANTED = SimpleNamespace(waited=0.5, booking=None)
 
 
 def told(plan, replies, kind="acquire", *more):
