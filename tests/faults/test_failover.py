@@ -48,7 +48,7 @@ def cut(fleet):
         until(lambda: client.info("replication")["master_link_status"] == "down")
 
 
-def fail_over(fleet, end, directory, *, heals, replicated):
+def fail_over(fleet, end, directory, *, heals, replicated, on_outage="wait"):
     """
     End the primary a second after the load began.
 
@@ -57,7 +57,7 @@ def fail_over(fleet, end, directory, *, heals, replicated):
     directory.mkdir()
     limits = SlidingWindow(LIMIT, WINDOW)
     jobs = [
-        (fleet.url, limits, WINDOW + 2.0, heals, str(directory), place)
+        (fleet.url, limits, WINDOW + 2.0, heals, on_outage, str(directory), place)
         for place in range(PROCESSES)
     ]
     with ThreadPoolExecutor(1) as pool:
@@ -106,3 +106,30 @@ def test_a_failover_under_load_stays_within_its_bound(
         assert fair <= LIMIT
     elif not replicated:
         assert most > 1.5 * LIMIT
+
+
+@pytest.mark.parametrize("end", ["kill", "pause"])
+@pytest.mark.parametrize("replicated", [True, False], ids=["replicated", "cut"])
+def test_shares_of_a_failover_are_part_of_the_limit(fleet, tmp_path, end, replicated):
+    """
+    Processes that go on alone meanwhile stay within it, before, across and after.
+    """
+    admitted, told, seconds = fail_over(
+        fleet,
+        end,
+        tmp_path / "marks",
+        heals=True,
+        replicated=replicated,
+        on_outage="local",
+    )
+    late = set(rig_loss.unseen(admitted, told))
+    alone = sum(not epoch for _, epoch, _ in admitted)
+    length = int(WINDOW * rig_loss.SECOND)
+    most = rig_loss.most_inside([call[0] for call in admitted], length)
+    fair = rig_loss.most_inside([c[0] for c in admitted if c not in late], length)
+    print(
+        f"\n{len(admitted)} calls, {alone} without the store; at most {most} in a "
+        f"window, {fair} less those that nobody had told of ({len(late)}); "
+        f"answered after {seconds:.2f} s"
+    )
+    assert fair <= LIMIT
