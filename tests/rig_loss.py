@@ -12,7 +12,6 @@ from pathlib import Path
 
 from paceline import RateLimiter, RateLimitExceeded, StoreError, StoreUnavailable
 from paceline._desk import Desk
-from paceline._repayment import LocalBooking
 
 SECOND = 1_000_000
 
@@ -36,15 +35,14 @@ def noting(told):
 
 def charged(permit):
     """
-    Return (moment, epoch, seq) of a permit, as the store has them.
+    Return (moment, epoch, seq) of a permit, as the store has them, and when it is had.
 
-    How late this loaded machine wakes its tasks is no question here. Of a permit that
-    the store knows nothing of: now, by the clock of this host, which is the server's.
+    How late this loaded machine wakes its tasks is no question of the first. The last
+    is by the clock of this host, which is the server's. No store knows of a permit
+    without an epoch.
     """
-    if isinstance(permit.booking, LocalBooking):
-        return time.time_ns() // 1000, "", 0
-    post = permit.booking.posts[0]
-    return post.moment, post.epoch, post.stamp // 1000
+    post, now = permit.booking.posts[0], time.time_ns() // 1000
+    return post.moment or now, post.epoch, post.stamp // 1000, now
 
 
 def unseen(admitted, told):

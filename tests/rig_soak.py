@@ -44,7 +44,7 @@ class Diary:
 
     def __call__(self, permit, began):
         got = time.monotonic()
-        moment, epoch, seq = rig_loss.charged(permit)
+        moment, epoch, seq, _ = rig_loss.charged(permit)
         self.file.write(f"{moment} {epoch} {seq} {began} {got}\n")
 
 
