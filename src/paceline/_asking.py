@@ -111,11 +111,11 @@ class Asking(ABC):
         if answer is None or not answer.charged or answer.wait_us > 0:
             return None
         booking: Booking | None = answer.booking
-        if booking is None:
+        now = time.monotonic()
+        if booking is None or self._survival.outage.is_overtaken(caller.start, now):
             return None
         if begun.ticket is not None:
             begun.ticket.served()
-        now = time.monotonic()
         self._survival.admitted(caller.scope, caller.policy, caller.charges, now)
         return Granted(booking, now - caller.start)
 

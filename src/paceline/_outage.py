@@ -56,7 +56,7 @@ class Outage(Ledger):
         """Know nothing: what a parent of a fork knows is not its child's to use."""
         super().forget()
         self._shares: dict[Place, Share] = {}
-        self._began = self._gone = 0.0
+        self._began = self._gone = self._noticed = 0.0
         self.calm = True
 
     def begin(self, now: float, gone: float) -> bool:
@@ -69,7 +69,7 @@ class Outage(Ledger):
         with self.lock:
             if self.out:
                 return False
-            self.out, self.calm = True, False
+            self.out, self.calm, self._noticed = True, False, now
             if now >= self.settled:
                 self._began, self._gone = now, min(now, gone)
                 self._shares.clear()
@@ -87,6 +87,25 @@ class Outage(Ledger):
         """Tell whether to keep to the share, for others may not be back yet."""
         self.calm = not self.out and now >= self.settled
         return now < self.settled and (account.clients > 1 or account.owes)
+
+    def is_overtaken(self, start: float, now: float) -> bool:
+        """
+        Tell whether an outage began since a moment, and is not over for all.
+
+        The store's answer to a call of that age may come from one that does not know
+        what was spent without it.
+        """
+        return start <= self._noticed and (self.out or now < self.settled)
+
+    def has_room(
+        self, account: Account, charges: Sequence[int], start: float, now: float
+    ) -> bool:
+        """Tell whether a permit of the store's fits what was spent without it."""
+        with self.lock:
+            others = account.clients > 1 or account.owes
+            if not others or not self.is_overtaken(start, now):
+                return True
+            return self.earliest(account, charges, now)[0] <= now
 
     def debtors(self) -> list[tuple[Account, tuple[Share, ...]]]:
         """Return the accounts that are to be charged."""

@@ -102,7 +102,7 @@ class Survival:
         wish: Wish,
         begun: Begun | None,
     ) -> Plan[Granted]:
-        start = begun.start if begun else (yield Now())
+        scope, start = account.scope, begun.start if begun else (yield Now())
         end = inf if wish.timeout is None else start + wish.timeout
         now = start
         while True:
@@ -123,8 +123,12 @@ class Survival:
                         raise
                 else:
                     now = yield Now()
-                    self.outage.used(account, now, charges)
-                    return Granted(granted.booking, now - start)
+                    local = self._policy == "local"
+                    if not local or self.outage.has_room(account, charges, start, now):
+                        self.outage.used(account, now, charges)
+                        return Granted(granted.booking, now - start)
+                    begun, nothing = None, (0,) * len(charges)
+                    yield from self.settle(scope, policy, granted.booking, nothing)
             now = yield Now()
 
     def _with(
@@ -170,8 +174,7 @@ class Survival:
         if self._policy in ("raise", "wait"):
             return True
         account = self.outage.account(scope, policy)
-        doubts = self._desk.doubts
-        if doubts and (scope.key, policy.account) in doubts:
+        if self._desk.doubts and (scope.key, policy.account) in self._desk.doubts:
             return False
         return self.outage.calm and not account.due
 

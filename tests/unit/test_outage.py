@@ -64,6 +64,34 @@ def test_an_outage_begins_once_and_ends_in_a_time_of_settling():
     assert not outage.settling(account, NOW + 5 + SETTLING)
 
 
+def test_an_answer_to_a_call_of_before_must_fit_what_was_spent_since():
+    """
+    The store that gives it may know nothing of that, until all have told it.
+    """
+    outage, account = known(WINDOW)
+    outage.used(account, NOW, (10,))
+    outage.begin(NOW + 1, NOW)
+    early, late = NOW + 0.5, NOW + 2
+    assert not outage.has_room(account, (1,), early, NOW + 5)
+    assert outage.has_room(account, (1,), early, NOW + 10)
+    outage.grant(account, (10,), NOW + 10)
+    outage.back(NOW + 11)
+    assert not outage.has_room(account, (1,), early, NOW + 11)
+    assert outage.has_room(account, (1,), late, NOW + 11)
+    assert outage.has_room(account, (1,), early, NOW + 11 + SETTLING)
+    outage.begin(NOW + 12, NOW + 12)
+    assert not outage.has_room(account, (1,), late, NOW + 12)
+
+
+def test_who_is_alone_and_spent_nothing_keeps_what_the_store_gives():
+    """
+    There is nothing that it could not know.
+    """
+    outage, account = known(WINDOW, clients=1)
+    outage.begin(NOW, NOW)
+    assert outage.has_room(account, (40,), NOW - 1, NOW)
+
+
 def test_who_is_alone_and_owes_nothing_does_not_settle():
     """
     There is nobody to wait for.
