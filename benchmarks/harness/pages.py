@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # The ratio of what others are compared with: itself.
 SAME = (1.0, 1.0, 1.0)
+_OPTIMISED = "--enable-optimizations"
 _MINUTE = 60.0
 
 
@@ -76,7 +77,7 @@ def about(results: Mapping[str, Result]) -> str:
         f"* Machine: {first['cpu']}, {first['cores']} cores, {first['system']}",
         f"* Load when its questions began, their own included: {_range(loads)}",
         f"* Server: {first['server']}; Python {first['python']}"
-        + ("" if first["python_optimised"] else ", built without optimisations"),
+        + ("" if first["python_optimised"] else f", configured without {_OPTIMISED}"),
         f"* Packages: {packages}",
         f"* Commit: {', '.join(commits)}",
         f"* Took: {took / _MINUTE:.0f} minutes",
@@ -86,8 +87,9 @@ def about(results: Mapping[str, Result]) -> str:
         doubts.append("it was a quick one, which only shows that all of it works")
     if len(commits) > 1:
         doubts.append("its questions were asked of several commits")
-    if loads[0] > first["cores"] * 0.75:
-        doubts.append("the machine was busy with something else when it began")
+    # Later questions begin with the load of those before them.
+    if min(loads) > first["cores"] * 0.75:
+        doubts.append("the machine was busy with something else")
     if doubts:
         lines += ["", f"**Do not quote this run: {'; '.join(doubts)}.**"]
     return "\n".join(lines)
