@@ -26,10 +26,10 @@ LIMITS = {
 
 def ask(url, kind, seconds, heals):
     """
-    Return (moment, epoch, seq) of each admitted call, and (when, lives) told each time.
+    Return each admitted call, as charged, and (when, lives) told each time.
 
-    The moment is the one that was charged, of the server's clock: how late this loaded
-    machine wakes its tasks is no question here.
+    What counts is the moment that was charged, of the server's clock: how late this
+    loaded machine wakes its tasks is no question here.
     """
     admitted, told = [], []
 
@@ -74,7 +74,7 @@ def flushed_every_second(server, kind, seconds, *, heals=True):
 
 
 def figures(admitted, told, kind):
-    moments = [at for at, _, _ in admitted]
+    moments = [call[0] for call in admitted]
     late = set(unseen(admitted, told))
     fair = [call[0] for call in admitted if call not in late]
     burst = 0 if kind == "window" else RATE
