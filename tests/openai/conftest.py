@@ -101,6 +101,11 @@ class World:
 
         return self._runner.run(outcome())
 
+    def chat(self, client, model, messages, **more):
+        """Ask for twenty tokens at most."""
+        options = {"model": model, "messages": messages, "max_tokens": 20, **more}
+        return self.call(client.chat.completions.create, **options)
+
     def each(self, stream):
         if not self.is_async:
             return list(stream)

@@ -40,13 +40,7 @@ def fleet(clean_server, world, mock, api_key):
 
 
 def ask(world, client, model, **more):
-    return world.call(
-        client.chat.completions.create,
-        model=model,
-        messages=ASK,
-        max_tokens=20,
-        **more,
-    )
+    return world.chat(client, model, ASK, **more)
 
 
 def limits(client):

@@ -60,13 +60,7 @@ def board(clean_server):
 
 
 def ask(world, client, model, **more):
-    return world.call(
-        client.chat.completions.create,
-        model=model,
-        messages=ASK,
-        max_tokens=20,
-        **more,
-    )
+    return world.chat(client, model, ASK, **more)
 
 
 def test_a_fact_holds_until_its_end_and_a_new_value_takes_its_place(board):

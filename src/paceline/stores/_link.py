@@ -20,7 +20,7 @@ from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
 )
 
-from ._resp import Failure, MoreError, Reader, readable
+from ._resp import Failure, MoreError, Reader, failure_of
 from ._sending import passing
 
 if TYPE_CHECKING:
@@ -110,8 +110,7 @@ class Link(asyncio.Protocol):
                 if waiter is None:
                     continue  # who asked has given up
                 if type(reply) is Failure:
-                    with readable():
-                        failure = self.connection._parser.parse_error(reply.text)  # noqa: SLF001 -- the one place that knows them
+                    failure = failure_of(self.connection, reply)
                     waiter.failed(failure)
                     if passing(failure):
                         # Whoever takes over may be found by connecting again.

@@ -20,7 +20,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError, ResponseEr
 from .._calls import unpacked
 from ._link import Link
 from ._pack import pack
-from ._resp import Failure, MoreError, Reader, readable
+from ._resp import Failure, MoreError, Reader, failure_of, readable
 from ._sending import passing
 
 if TYPE_CHECKING:
@@ -55,8 +55,7 @@ class SyncPipes:
         try:
             reply = exchange(connection, pack(command), until)
             if type(reply) is Failure:
-                with readable():
-                    failure = connection._parser.parse_error(reply.text)  # noqa: SLF001 -- the one place that knows them
+                failure = failure_of(connection, reply)
                 if passing(failure):
                     # Whoever takes over may be found by connecting again.
                     connection.disconnect()

@@ -74,6 +74,18 @@ def readable() -> Iterator[None]:
         raise InvalidResponse("Protocol Error: no reply of a server") from error
 
 
+def failure_of(connection: Any, reply: Failure) -> Exception:
+    """
+    Return redis-py's error of a server's reply.
+
+    Raises:
+        InvalidResponse: If it cannot read it.
+    """
+    with readable():
+        failure: Exception = connection._parser.parse_error(reply.text)  # noqa: SLF001 -- the one place that knows them
+    return failure
+
+
 class Reader:
     """Turns what comes in into replies, in their order."""
 

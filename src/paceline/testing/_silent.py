@@ -19,7 +19,7 @@ class Silent:
     def exchange(
         self,
         key: Key | str,  # noqa: ARG002 -- nobody hears it
-        facts: Sequence[Fact] = (),  # noqa: ARG002
+        facts: Sequence[Fact] = (),  # noqa: ARG002 -- as above
     ) -> Mapping[str, Known]:
         """Tell nobody, and hear nothing."""
         return {}
@@ -32,8 +32,8 @@ class Silent:
 
     def introduce(
         self,
-        key: Key | str,  # noqa: ARG002
-        found: Sequence[tuple[Limit, int]],  # noqa: ARG002
+        key: Key | str,  # noqa: ARG002 -- as above
+        found: Sequence[tuple[Limit, int]],  # noqa: ARG002 -- as above
     ) -> Sequence[Fact]:
         """Learn nothing: there is no store to share it."""
         return ()
