@@ -156,7 +156,8 @@ def _in_line(
                 jitter = 0.5 + desk.almanac.nonce() / 10_000
                 wait = min(wait, look * jitter, caller.end - now)
                 look = min(look * _LOOK_STEP, _LAST_LOOK)
-            if left <= 0 or now + wait > caller.end:
+            # Compared as differences: the last look, at the end, is not past it.
+            if left <= 0 or wait > caller.end - now:
                 raise _too_late(caller, answer.decision)
             if leads:
                 told = answer.later

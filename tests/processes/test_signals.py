@@ -28,15 +28,20 @@ class Alarm(Exception):  # noqa: N818 -- what a handler raises
 
 @pytest.fixture(params=["SIGALRM", "SIGINT"])
 def alarm(request):
-    """Interrupt a function after so many seconds; return whether it was."""
+    """
+    Interrupt a function after so many seconds; return whether it was.
+
+    An alarm that strikes inside a destructor is lost, whoever runs: what waits on is
+    struck *again* so many seconds later.
+    """
     error = Alarm if request.param == "SIGALRM" else KeyboardInterrupt
 
     def strike(*_):
         raise error
 
-    def interrupt(seconds, run):
+    def interrupt(seconds, run, again=0.0):
         try:
-            signal.setitimer(signal.ITIMER_REAL, seconds)
+            signal.setitimer(signal.ITIMER_REAL, seconds, again)
             run()
         except error:
             return True
@@ -129,7 +134,7 @@ def test_an_interrupted_waiter_leaves_the_line(store_url, alarm):
     with RateLimiter(store_url, limits=Concurrency(1, lease=600.0)) as limiter:
         held = limiter.acquire("a")
         for moment in range(1, 60, 2):
-            assert alarm(moment / 1000, lambda: limiter.acquire("a"))
+            assert alarm(moment / 1000, lambda: limiter.acquire("a"), again=1.0)
         start = time.monotonic()
         held.release()
         in_time(lambda: limiter.acquire("a", timeout=10)).release()
