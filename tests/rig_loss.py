@@ -35,14 +35,16 @@ def noting(told):
 
 def charged(permit):
     """
-    Return (moment, epoch, seq) of a permit, as the store has them, and when it is had.
+    Return (moment, epoch, seq) of a permit, as the store has them, and when it is used.
 
-    How late this loaded machine wakes its tasks is no question of the first. The last
-    is by the clock of this host, which is the server's. No store knows of a permit
-    without an epoch.
+    How late this loaded machine wakes its tasks is no question of either: a permit that
+    is had before the last moment for which the store counts it is used then. That is by
+    the clock of this host, which is the server's. No store knows of a permit without an
+    epoch.
     """
     post, now = permit.booking.posts[0], time.time_ns() // 1000
-    return post.moment or now, post.epoch, post.stamp // 1000, now
+    moment = post.moment or now
+    return moment, post.epoch, post.stamp // 1000, min(moment, now)
 
 
 def unseen(admitted, told):

@@ -112,11 +112,11 @@ class Asking(ABC):
             return None
         booking: Booking | None = answer.booking
         now = time.monotonic()
-        if booking is None or self._survival.outage.is_overtaken(caller.start, now):
+        how = (caller.scope, caller.policy, caller.charges, now)
+        if booking is None or not self._survival.admitted(*how):
             return None
         if begun.ticket is not None:
             begun.ticket.served()
-        self._survival.admitted(caller.scope, caller.policy, caller.charges, now)
         return Granted(booking, now - caller.start)
 
     def _acquire(self, caller: Caller, begun: Begun | None = None) -> Plan[Granted]:
@@ -142,9 +142,11 @@ class Asking(ABC):
             let_others_go_on()
             return refused
         found = _short.ask(self._desk, store, scope, request)
-        if isinstance(found, Answer):
-            return self._decided(scope, request, found, table)
-        return _sync.run(self.try_acquire(key, cost, found), store)
+        if not isinstance(found, Answer):
+            return _sync.run(self.try_acquire(key, cost, found), store)
+        if (decision := self._decided(scope, request, found, table)) is None:
+            return _sync.run(self._overtaken(scope, request, found), store)
+        return decision
 
     async def decide_async(self, key: Key | str, cost: Cost) -> Decision:
         """Do as :meth:`decide` does, on the running event loop."""
@@ -160,9 +162,11 @@ class Asking(ABC):
             await asyncio.sleep(0)
             return refused
         found = await _short.ask_async(self._desk, store, scope, request)
-        if isinstance(found, Answer):
-            return self._decided(scope, request, found, table)
-        return await self.run_async(self.try_acquire(key, cost, found))
+        if not isinstance(found, Answer):
+            return await self.run_async(self.try_acquire(key, cost, found))
+        if (decision := self._decided(scope, request, found, table)) is None:
+            return await self.run_async(self._overtaken(scope, request, found))
+        return decision
 
     def _request(self, key: Key | str, cost: Cost) -> tuple[Scope, Request]:
         scope, policy = self.lookup(key)
@@ -175,13 +179,20 @@ class Asking(ABC):
 
     def _decided(
         self, scope: Scope, request: Request, answer: Answer, table: Table
-    ) -> Decision:
+    ) -> Decision | None:
+        """Return what was decided by the short way; None if an outage overtook it."""
         decision, now = answer.decision, time.monotonic()
-        if decision.allowed:
-            self._survival.admitted(scope, request.policy, request.charges, now)
-        else:
+        if not decision.allowed:
             note(table, request, answer, now)
-        return decision
+            return decision
+        how = (scope, request.policy, request.charges, now)
+        return decision if self._survival.admitted(*how) else None
+
+    def _overtaken(
+        self, scope: Scope, request: Request, answer: Answer
+    ) -> Plan[Decision]:
+        how = (scope, request.policy, request.charges, answer)
+        return self._survival.overtaken(*how)
 
     def try_acquire(
         self, key: Key | str, cost: Cost, known: StoreError | None = None

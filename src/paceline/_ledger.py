@@ -81,7 +81,7 @@ class Ledger:
 
     def used(self, account: Account, now: float, charges: tuple[int, ...]) -> None:
         """Note a permit of the store's that is used now."""
-        if account.note(now, charges) or now < self.settled:
+        if account.note(now, charges) or self.out or now < self.settled:
             with self.lock:
                 account.sort()
 

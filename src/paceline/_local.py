@@ -109,9 +109,8 @@ def open_share(
         fraction = min(used / (2 * limit.capacity), 1 / known.clients)
         if known.alone:
             fraction = 1.0
-        return _Bucket(
-            limit.capacity * fraction, limit.rate / limit.per * fraction, now
-        )
+        rate = limit.rate / limit.per * fraction
+        return _Bucket(limit.capacity * fraction, rate, now, known.log)
     span = span_of(limit)
     if isinstance(limit, CalendarWindow):
         left = known.remaining // known.clients
@@ -210,14 +209,15 @@ class _Budget:
 class _Bucket:
     """A bucket with a part of the rate and burst, empty at first."""
 
-    def __init__(self, burst: float, rate: float, now: float) -> None:
+    def __init__(self, burst: float, rate: float, now: float, log: Log) -> None:
+        self._log = log
         self._burst = burst
         self._rate = rate
         self._debt = burst
         self._at = now
 
     def tick(self, now: float, /) -> None:
-        """Let nothing happen: it drains by itself."""
+        self._log.trim(now)
 
     def _drained(self, now: float) -> float:
         return max(0.0, self._debt - max(0.0, now - self._at) * self._rate)
@@ -230,11 +230,13 @@ class _Bucket:
             max(now, self._at + over / self._rate) if over > 0 else max(now, self._at)
         )
 
-    def book(self, moment: float, units: int, _late: float = 0.0, /) -> None:
+    def book(self, moment: float, units: int, late: float = 0.0, /) -> None:
         self._debt = self._drained(moment) + units
         self._at = max(self._at, moment)
+        self._log.add(moment + late, units)
 
-    def undo(self, moment: float, units: int, _late: float = 0.0, /) -> None:
+    def undo(self, moment: float, units: int, late: float = 0.0, /) -> None:
+        self._log.take(moment + late, units)
         # What others booked since may have found it drained: only what nobody did.
         if moment >= self._at:
             self._debt = max(0.0, self._debt - units)

@@ -29,8 +29,12 @@ if TYPE_CHECKING:
     Holds = list[tuple[Policy, Limit, Post]]
 
 # Seconds for which a process that is back keeps to its share: longer than any other
-# takes to find out, too, and to charge what it spent (stores/_breaker, LAST_PAUSE).
-SETTLING = 3.0
+# takes to find out, too (stores/_breaker, LAST_PAUSE, and a visit in vain), and to
+# charge what it spent, call by call, on a host that is busy.
+SETTLING = 5.0
+
+# A window is charged what was spent of it in about so many calls.
+_PARTS = 60
 
 _MOST_ROUNDS = 32
 
@@ -100,12 +104,34 @@ class Outage(Ledger):
     def has_room(
         self, account: Account, charges: Sequence[int], start: float, now: float
     ) -> bool:
-        """Tell whether a permit of the store's fits what was spent without it."""
+        """
+        Note a permit of the store's, if it fits what was spent without it.
+
+        Noting and looking are one: what fits is used up for those who come with it.
+        """
         with self.lock:
             others = account.clients > 1 or account.owes
-            if not others or not self.is_overtaken(start, now):
-                return True
-            return self.earliest(account, charges, now)[0] <= now
+            if others and self.is_overtaken(start, now):
+                return self.hold(account, charges, now)[0] <= now
+            self.used(account, now, tuple(charges))
+            return True
+
+    def hold(
+        self, account: Account, charges: Sequence[int], now: float
+    ) -> tuple[float, int]:
+        """Use the shares for the store's answer, if it is now that the charges fit."""
+        with self.lock:
+            moment, decides = self.earliest(account, charges, now)
+            if moment <= now:
+                for i, share in self._open_shares(account):
+                    share.book(now, charges[i])
+            return moment, decides
+
+    def drop(self, account: Account, charges: Sequence[int], moment: float) -> None:
+        """Give back what was held for an answer that admits nobody."""
+        with self.lock:
+            for i, share in self._open_shares(account):
+                share.undo(moment, charges[i])
 
     def debtors(self) -> list[tuple[Account, tuple[Share, ...]]]:
         """Return the accounts that are to be charged."""
@@ -173,7 +199,8 @@ class Outage(Ledger):
         for share, units in zip(self.shares(account, moment), charges, strict=True):
             share.book(moment, units, late)
         # Entries grow with the outage, so that there are never very many.
-        width = max(0.02, (moment - self._began) / 200)
+        shortest = min(map(span_of, account.policy.limits))
+        width = max(0.02, shortest / _PARTS, (moment - self._began) / 200)
         return account.spend(moment + late, charges, width)
 
     def withdraw(

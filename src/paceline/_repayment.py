@@ -165,10 +165,11 @@ def repay(almanac: Almanac, account: Account, shares: tuple[Share, ...]) -> Plan
     def look(clock: Clock) -> Call:
         return _wire.encode_peek(scope, policy, clock)
 
+    # By the clock as it was before: what the answer took is not taken off.
+    at = yield Now()
     reply = yield from ask_day(almanac, look)
     fields = _fields(reply, policy)
     account.epochs = {name: field.epoch for name, field in fields.items()}
-    at = yield Now()
     server_us = int(reply[1])
     total = (0,) * len(policy.limits)
     # What is booked for later is used then, or taken back.

@@ -1,14 +1,13 @@
 """
 Plans that survive the store: they ask it, and go on without it as long as it is gone.
 
-What is spent then is charged to the account when the store is back. A process that is
-back keeps to its share for a moment, while the others come back and
-charge theirs. Errors that no waiting cures are raised under every policy.
+What is spent then is charged to the account when the store is back. How it is asked
+while others have yet to charge theirs is in ``_rejoining``. Errors that no waiting
+cures are raised under every policy.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -17,24 +16,22 @@ from ._alone import Alone, OnOutage
 from ._amends import Amends
 from ._caller import Begun
 from ._calls import Booking, Scope
-from ._company import look_around
-from ._effects import Now, Plan, Sleep, Stir
-from ._errors import RateLimitExceeded, StoreError, StoreUnavailable
+from ._effects import Now, Plan, Stir
+from ._errors import StoreError, StoreUnavailable
 from ._outage import Outage
 from ._policy import Policy
+from ._rejoining import Rejoining
 from ._repayment import Account, LocalBooking
 from ._wish import Granted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ._answer import Answer
     from ._decision import Decision
     from ._desk import Desk
     from ._wish import Wish
     from .stores._breaker import Breaker
-
-# Seconds between two looks at how the others come back.
-_NAP = 0.25
 
 
 class Survival:
@@ -64,6 +61,7 @@ class Survival:
     ) -> None:
         self._policy = policy
         self._alone = Alone(policy, desk, breaker, outage)
+        self._together = Rejoining(desk, outage, self._alone, self.settle)
         self._desk = desk
         self._breaker = breaker
         self._attend = attend
@@ -78,7 +76,7 @@ class Survival:
 
     def use(self, desk: Desk) -> None:
         """Take another desk."""
-        self._desk = desk
+        self._desk = self._together.desk = desk
 
     def acquire(
         self,
@@ -102,72 +100,28 @@ class Survival:
         wish: Wish,
         begun: Begun | None,
     ) -> Plan[Granted]:
-        scope, start = account.scope, begun.start if begun else (yield Now())
+        start = begun.start if begun else (yield Now())
         end = inf if wish.timeout is None else start + wish.timeout
         now = start
         while True:
+            granted = None
             if begun is None and self._is_gone(now):
                 booking = yield from self._alone.acquire(account, charges, end)
                 if booking is not None:
-                    now = yield Now()
-                    return Granted(booking, now - start)
+                    granted = Granted(booking, 0.0)
             else:
                 try:
-                    how = (policy, charges, wish, end, begun)
-                    granted = yield from self._with(account, *how)
+                    how = (policy, charges, wish, (start, end), begun)
+                    granted = yield from self._together.acquire(account, *how)
                 except StoreUnavailable as error:
-                    begun = None
                     now = yield Now()
                     self._lost(error, account, now)
                     if not self._may_go_on and (now >= end or not self._reached):
                         raise
-                else:
-                    now = yield Now()
-                    local = self._policy == "local"
-                    if not local or self.outage.has_room(account, charges, start, now):
-                        self.outage.used(account, now, charges)
-                        return Granted(granted.booking, now - start)
-                    begun, nothing = None, (0,) * len(charges)
-                    yield from self.settle(scope, policy, granted.booking, nothing)
+            begun = None
             now = yield Now()
-
-    def _with(
-        self,
-        account: Account,
-        policy: Policy,
-        charges: tuple[int, ...],
-        wish: Wish,
-        end: float,
-        begun: Begun | None,
-    ) -> Plan[Granted]:
-        """Ask the store; for a moment after an outage within our share only."""
-        scope = account.scope
-        if begun is not None:
-            how = (scope, policy, charges, wish, begun)
-            return (yield from _turns.acquire(self._desk, *how))
-        while True:
-            now = yield Now()
-            if not self.outage.settling(account, now):
-                if self._policy == "local":
-                    yield from look_around(self._desk, self.outage, account, now)
-                now = yield Now()
-                left = wish.timeout if wish.timeout is None else max(0.0, end - now)
-                terms = replace(wish, timeout=left)
-                asks = (scope, policy, charges, terms)
-                return (yield from _turns.acquire(self._desk, *asks))
-            with self.outage.lock:
-                moment, decides = self.outage.earliest(account, charges, now)
-            denied = None
-            if moment <= now:
-                asks = (scope, policy, charges, replace(wish, timeout=0.0))
-                try:
-                    return (yield from _turns.acquire(self._desk, *asks))
-                except RateLimitExceeded as error:
-                    denied, moment = error, now + error.decision.retry_after
-            if moment > end:
-                raise denied or self._alone.refusal(account, now, moment, decides, end)
-            moment = min(moment, self.outage.settled)
-            yield Sleep(max(0.001, min(moment - now, _NAP)))
+            if granted is not None:
+                return Granted(granted.booking, now - start)
 
     def brief(self, scope: Scope, policy: Policy) -> bool:
         """Tell whether nothing is to be done but to ask."""
@@ -180,10 +134,13 @@ class Survival:
 
     def admitted(
         self, scope: Scope, policy: Policy, charges: tuple[int, ...], now: float
-    ) -> None:
-        """Note a permit that was had without a plan of ours."""
+    ) -> bool:
+        """Note a permit that was had without a plan; False if an outage overtook it."""
         if self._policy == "local":
+            if not self.outage.calm:
+                return False
             self.outage.used(self.outage.account(scope, policy), now, charges)
+        return True
 
     def try_acquire(
         self,
@@ -206,41 +163,48 @@ class Survival:
         known: StoreError | None,
     ) -> Plan[Decision]:
         now = yield Now()
-        if known is not None or not self._is_gone(now):
-            settling = known is None and self.outage.settling(account, now)
-            if settling:
-                denied = self._decide(account, charges, now, grant=False)
-                if not denied:
-                    return denied
+        while known is not None or not self._is_gone(now):
             try:
-                # One that lost its data would say that there is nobody else.
-                if known is None and not settling and self._policy == "local":
-                    yield from look_around(self._desk, self.outage, account, now)
-                how = (account.scope, policy, charges, known)
-                decision = yield from _plans.try_acquire(self._desk, *how)
+                how = (policy, charges, known)
+                decision = yield from self._together.decide(account, *how)
             except StoreUnavailable as error:
                 now = yield Now()
                 self._lost(error, account, now)
                 if not self._may_go_on:
                     raise
-            else:
-                if decision:
-                    self.outage.used(account, now, charges)
+                break
+            if decision is not None:
                 return decision
-        return self._decide(account, charges, now, grant=True)
+            known, now = None, (yield Now())
+        return self._decide(account, charges, now)
+
+    def overtaken(
+        self,
+        scope: Scope,
+        policy: Policy,
+        charges: tuple[int, ...],
+        answer: Answer,
+    ) -> Plan[Decision]:
+        """Decide for a call that the store let go as an outage began."""
+        account = self.outage.account(scope, policy)
+        how = (policy, charges, answer, -inf)
+        decision = yield from self._together.check(account, *how)
+        if decision is None:
+            decision = yield from self._try_acquire(account, policy, charges, None)
+        return decision
 
     def _decide(
-        self, account: Account, charges: tuple[int, ...], now: float, *, grant: bool
+        self, account: Account, charges: tuple[int, ...], now: float
     ) -> Decision:
         """Decide by this process's share."""
         with self.outage.lock:
             moment, decides = now, -1
             if self._policy == "local":
                 moment, decides = self._alone.fits(account, charges, now)
-            if moment == inf and grant:
+            if moment == inf:
                 raise self._alone.no_share(account, decides)
             decision = self.outage.decision(account, now, moment, decides)
-            if decision and grant:
+            if decision:
                 self.outage.grant(account, charges, now)
             return decision
 

@@ -18,7 +18,7 @@ LIMIT, WINDOW = 600, 6.0
 LIMITS = SlidingWindow(LIMIT, WINDOW)
 # Of which there is something left in every second of a failover.
 SHORT = SlidingWindow(100, 1.0)
-PROCESSES, CALLERS = 4, 8
+PROCESSES = 4
 
 pytestmark = pytest.mark.soak
 
@@ -118,8 +118,8 @@ def test_processes_that_go_on_alone_in_a_failover_stay_within_their_bound(
     fleet, tmp_path, end, replicated
 ):
     """
-    Over it are at most the calls that were under way when the primary went: those with
-    time enough follow it, and the new one does not know what was spent without it.
+    Calls that were under way when the primary went follow it, if they have the time.
+    The new one does not know what was spent without it, but who asks does.
     """
     admitted, told, seconds = fail_over(
         fleet,
@@ -132,7 +132,8 @@ def test_processes_that_go_on_alone_in_a_failover_stay_within_their_bound(
     )
     late = set(rig_loss.unseen(admitted, told))
     alone = sum(not epoch for _, epoch, _, _ in admitted)
-    length = int(SHORT.per * rig_loss.SECOND)
+    # A process counts a permit a moment before its caller writes it down.
+    length = int((SHORT.per - 0.002) * rig_loss.SECOND)
     most = rig_loss.most_inside(sorted(call[3] for call in admitted), length)
     fair = rig_loss.most_inside(sorted(c[3] for c in admitted if c not in late), length)
     print(
@@ -141,4 +142,4 @@ def test_processes_that_go_on_alone_in_a_failover_stay_within_their_bound(
         f"answered after {seconds:.2f} s"
     )
     assert alone
-    assert fair <= SHORT.limit + PROCESSES * CALLERS
+    assert fair <= SHORT.limit

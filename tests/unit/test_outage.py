@@ -83,6 +83,112 @@ def test_an_answer_to_a_call_of_before_must_fit_what_was_spent_since():
     assert not outage.has_room(account, (1,), late, NOW + 12)
 
 
+@pytest.mark.parametrize(("limit", "free"), [(WINDOW, 8), (TokenBucket(40, 10.0), 2)])
+def test_answers_to_calls_of_before_that_come_together_share_what_there_is(limit, free):
+    """
+    Each uses up what it takes, also before anybody notes that the store is back.
+    """
+    outage, account = known(limit)
+    for _ in range(10):
+        outage.used(account, NOW, (1,))
+    outage.begin(NOW + 1, NOW)
+    outage.shares(account, NOW + 1)
+    later = NOW + 10.5
+    for _ in range(2):
+        outage.grant(account, (1,), later)
+    assert free == sum(outage.has_room(account, (1,), NOW, later) for _ in range(40))
+
+
+def test_who_is_back_asks_for_no_more_at_a_time_than_its_share():
+    """
+    What is asked for is held, until the store says no.
+    """
+    outage, account = known(WINDOW)
+    outage.used(account, NOW, (10,))
+    outage.begin(NOW + 1, NOW)
+    outage.back(NOW + 10)
+    assert outage.settling(account, NOW + 11)
+    held = [outage.hold(account, (4,), NOW + 11)[0] for _ in range(3)]
+    assert held == [NOW + 11, NOW + 11, NOW + 21]
+    outage.drop(account, (4,), NOW + 11)
+    assert outage.hold(account, (4,), NOW + 11)[0] == NOW + 11
+
+
+class Exact:
+    """A store that knows its window of what it was told, and admits up to it."""
+
+    def __init__(self):
+        self.moments = []
+
+    def admits(self, now):
+        room = sum(at > now - WINDOW.per for at in self.moments) < WINDOW.limit
+        self.moments += [now] * room
+        return room
+
+
+def alone(outage, account, now):
+    """Return the calls that a process admits without the store."""
+    calls = []
+    while fits(outage, account, now):
+        outage.grant(account, (1,), now)
+        calls.append(now)
+    return calls
+
+
+def back(outage, account, store, now):
+    """Return the calls that a process admits with the store; at first it charges."""
+    calls = []
+    if outage.out:
+        outage.back(now)
+        for entry in account.entries:
+            store.moments += [entry.moment] * entry.units[0]
+        account.entries.clear()
+    while True:
+        holds = outage.settling(account, now)
+        if holds and outage.hold(account, (1,), now)[0] > now:
+            return calls
+        if not store.admits(now):
+            if holds:
+                outage.drop(account, (1,), now)
+            return calls
+        calls.append(now)
+
+
+@pytest.mark.parametrize("late", [0.0, 1.0, 2.5, 4.5])
+def test_those_who_are_back_first_leave_room_for_what_the_others_spend(late):
+    """
+    Those still go on alone, as long as none of their visits succeeds, and charge then.
+    """
+    store, crowd, used = Exact(), [known(WINDOW) for _ in range(4)], [NOW - 5] * 40
+    for outage, account in crowd:
+        outage.used(account, NOW - 5, (10,))
+        outage.begin(NOW, NOW)
+    for now in (NOW + tick / 10 for tick in range(400)):
+        for place, (outage, account) in enumerate(crowd):
+            if now < NOW + 20 + late * (place // 2):
+                used += alone(outage, account, now)
+            else:
+                used += back(outage, account, store, now)
+    assert len(used) > 120
+    assert max(sum(at - 10 < each <= at for each in used) for at in used) <= 40
+
+
+def test_a_place_that_the_store_gives_is_counted_once():
+    """
+    By whoever renews it; the share of an outage counts its own.
+    """
+    held = 0
+    outage = Outage(lambda _: held, lambda *_: (None, 0.0))
+    account = outage.account(SCOPE, Policy("", (Concurrency(8),)))
+    account.clients = 4
+    outage.begin(NOW, NOW)
+    assert outage.has_room(account, (1,), NOW, NOW + 1)
+    held = 1
+    assert outage.has_room(account, (1,), NOW, NOW + 1)
+    held = 2
+    assert not outage.has_room(account, (1,), NOW, NOW + 1)
+
+
 def test_who_is_alone_and_spent_nothing_keeps_what_the_store_gives():
     """
     There is nothing that it could not know.
@@ -168,6 +274,25 @@ def test_what_was_spent_is_charged_at_its_moment():
     assert len(sent) == 1
     assert not account.owes
     assert not outage.debtors()
+
+
+def test_what_was_spent_is_charged_no_earlier_than_it_was():
+    """
+    However long the store's word of its time is under way: it is of before it came.
+    """
+    outage, account = known(WINDOW)
+    outage.begin(NOW, NOW)
+    booking = outage.grant(account, (3,), NOW + 8)
+    plan = repay(Almanac(lambda: 7), account, outage.shares(account, NOW))
+    server_us = 10**12  # at some moment between NOW + 10 and NOW + 12
+    moments = iter([NOW + 10, NOW + 12])
+    effect = next(plan)
+    with pytest.raises(StopIteration):
+        while True:
+            told = reply(5, server_us)
+            effect = plan.send(next(moments) if isinstance(effect, Now) else told)
+    (post,) = booking.entry.posts
+    assert post.moment == server_us - 2_000_000
 
 
 def test_a_bucket_owes_what_has_not_drained():
