@@ -11,6 +11,7 @@ import asyncio
 import os
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import NoScriptError
@@ -175,11 +176,12 @@ class SyncRedis:
     def _send(self, call: Call, sending: Sending) -> Any:
         script, args = load(call.script), call.on(sending.lane)
         key, until = call.key, sending.until
-        try:
+        # Outside of the error's handler: else what fails then, or fakeredis, holds on to
+        # the error, and with it to the frames of all callers.
+        with suppress(NoScriptError):
             return self._pipes.call(key, ("EVALSHA", script.sha, 1, key, *args), until)
-        except NoScriptError:
-            # EVAL also caches the script: one more round trip per server restart.
-            return self._pipes.call(key, ("EVAL", script.source, 1, key, *args), until)
+        # EVAL also caches the script: one more round trip per server restart.
+        return self._pipes.call(key, ("EVAL", script.source, 1, key, *args), until)
 
     def close(self) -> None:
         """Close the connections."""
@@ -269,10 +271,9 @@ class AsyncRedis:
             await pipes.fresh()
         script, args = load(call.script), call.on(sending.lane)
         key, until = call.key, sending.until
-        try:
+        with suppress(NoScriptError):
             return await pipes.call(key, ("EVALSHA", script.sha, 1, key, *args), until)
-        except NoScriptError:
-            return await pipes.call(key, ("EVAL", script.source, 1, key, *args), until)
+        return await pipes.call(key, ("EVAL", script.source, 1, key, *args), until)
 
     async def _open(self) -> AsyncPipes | AsyncClient:
         async with self._opening:
