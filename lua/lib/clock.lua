@@ -9,5 +9,5 @@ local function clock_now(given)
         return tonumber(given)
     end
     local time = redis.call("TIME")
-    return tonumber(time[1]) * 1000000 + tonumber(time[2])
+    return time[1] * 1000000 + time[2]
 end

@@ -9,7 +9,14 @@ local QUICK_MOST = 1000000000000000
 -- more than 31 bits: large numbers are written as two halves, of which one has 9 digits.
 local QUICK_HALF = 1000000000
 
-local quick_sub, quick_format, quick_ceil = string.sub, string.format, math.ceil
+-- A number is rounded up by x + -x % 1: a call of math.ceil would take ten times as long.
+local quick_sub, quick_format = string.sub, string.format
+
+-- A moment, as text of 16 digits.
+local function quick_moment(moment)
+    local low = moment % QUICK_HALF
+    return quick_format("%07d%09d", (moment - low) / QUICK_HALF, low)
+end
 
 -- Reads what the field has of a limit; false if it is none of the simple cases. A number
 -- that is to be changed is t and sum: a bucket's debt, a window's last entry and its
@@ -18,7 +25,7 @@ local function quick_open(limit, now)
     local kind, value, body, stop = limit.kind, limit.field.value, limit.body, limit.next - 1
     if limit.from == 0 then
         limit.at = kind == QUICK_WINDOW and now - limit.p1 or now
-        limit.t, limit.at_text = now, quick_format("%016.0f", limit.at)
+        limit.t, limit.at_text = now, quick_moment(limit.at)
         limit.text = kind == QUICK_WINDOW and "000000000000" or ""
         return kind == QUICK_WINDOW or kind == QUICK_BUCKET
     end
@@ -68,93 +75,124 @@ local function quick_open(limit, now)
         and quick_sub(value, body + 61, body + 73) == "0000000000000"
 end
 
--- Books a cost for now; false if it does not fit now.
-local function quick_charge(limit, now, cost, place)
+-- Books a cost for now, `times` in a row from `place` on; false if that does not fit now:
+-- if the last fits, so did those before.
+local function quick_charge(limit, now, cost, times, place)
     local kind, sum = limit.kind, limit.sum
     if kind == QUICK_WINDOW then
-        if sum + cost - limit.capacity > limit.first then
+        sum = sum + cost * times
+        if sum - limit.capacity > limit.first then
             return false
         end
         if not limit.changed then
-            local slot = limit.p2
-            if math.floor(limit.t / slot) == math.floor(now / slot) then
+            local slot, t = limit.p2, limit.t
+            -- Both begin the same slot.
+            if t - t % slot == now - now % slot then
                 limit.entry = ""
             end
             limit.t, limit.changed = now, true
         end
-        limit.sum = sum + cost
+        limit.sum = sum
         return true
     elseif kind == QUICK_CALENDAR then
-        limit.sum, limit.changed = sum + cost, true
+        limit.sum, limit.changed = sum + cost * times, true
         return limit.sum <= limit.capacity
     end
-    local rate, lows = limit.rate, limit.lows
-    if limit.t + quick_ceil((sum + (cost - limit.capacity) * QUICK_UNIT) / rate) > now then
+    local rate, each, t = limit.rate, cost * QUICK_UNIT, limit.t
+    local most = limit.capacity * QUICK_UNIT
+    local fits = (sum + each - most) / rate
+    if t + fits + -fits % 1 > now or each > most then
         return false
     end
-    local debt = sum - (now - limit.t) * rate
+    local debt = sum - (now - t) * rate
     if debt < 0 then
         debt = 0
     end
-    local low = quick_ceil(debt)
-    if not limit.changed then
-        local kept = #limit.text
-        while kept > 0 and quick_sub(limit.text, kept - 15, kept) + 0 >= low do
+    local low, lows = debt + -debt % 1, limit.lows
+    sum = low + each
+    local n = lows and #lows + 2 or 2
+    if lows then
+        lows[n - 1], lows[n] = place + 1, low
+    else
+        local text = limit.text
+        local kept = #text
+        while kept > 0 and quick_sub(text, kept - 15, kept) + 0 >= low do
             kept = kept - 32
         end
-        limit.text, limit.changed = quick_sub(limit.text, 1, kept), true
+        lows = { place + 1, low }
+        limit.text, limit.lows, limit.changed = quick_sub(text, 1, kept), lows, true
     end
-    lows[#lows + 1] = place
-    lows[#lows + 1] = low
-    limit.sum, limit.t = quick_ceil(debt + cost * QUICK_UNIT), now
-    return limit.sum < QUICK_MOST_DEBT
+    for k = 2, times do
+        lows[n + 1], lows[n + 2] = place + k, sum
+        n, sum = n + 2, sum + each
+    end
+    limit.sum, limit.t = sum, now
+    return (times == 1 or sum <= most) and sum < QUICK_MOST_DEBT
 end
 
--- Units left, and us until as if never used; nil if that is not simple.
-local function quick_status(limit, now)
-    local kind, sum = limit.kind, limit.sum
-    if kind == QUICK_WINDOW then
-        local used = sum - limit.first
-        local left = limit.capacity - used
-        if used == 0 then
-            return left, 0
-        elseif not limit.changed and quick_sub(limit.text, -12) + 0 == sum then
-            return nil
+-- Says after each of `times` equal bookings how many units were left, and us until as if
+-- never used, from reply[n + 1] on; false if that is not simple.
+local function quick_status(limit, now, cost, times, reply, n, step)
+    local kind, sum, capacity, life = limit.kind, limit.sum, limit.capacity, 0
+    if kind == QUICK_BUCKET then
+        local rate, each, t = limit.rate, cost * QUICK_UNIT, limit.t
+        sum = sum - each * times
+        for _ = 1, times do
+            sum = sum + each
+            local debt = sum - (now - t) * rate
+            local left = capacity * QUICK_UNIT - (debt > 0 and debt or 0)
+            local drained = sum / rate
+            life = sum > 0 and t + drained + -drained % 1 - now or 0
+            if life > QUICK_MOST then
+                return false
+            end
+            life = life > 0 and life or 0
+            reply[n + 1], reply[n + 2] =
+                left > 0 and (left - left % QUICK_UNIT) / QUICK_UNIT or 0, life
+            n = n + step
         end
-        return left > 0 and left or 0, limit.t + limit.p1 - now
+        limit.life = life
+        return true
     elseif kind == QUICK_CALENDAR then
-        local left = limit.capacity - sum
-        return left > 0 and left or 0, sum > 0 and limit.t - now or 0
+        life = sum > 0 and limit.t - now or 0
+    elseif sum > limit.first then
+        if not limit.changed and quick_sub(limit.text, -12) + 0 == sum then
+            return false
+        end
+        life = limit.t + limit.p1 - now
     end
-    local debt = sum - (now - limit.t) * limit.rate
-    local left = limit.capacity * QUICK_UNIT - (debt > 0 and debt or 0)
-    local reset = sum > 0 and limit.t + quick_ceil(sum / limit.rate) - now or 0
-    if reset > QUICK_MOST then
-        return nil
+    limit.life = life
+    local left = capacity - sum + cost * times
+    if kind == QUICK_WINDOW then
+        left = left + limit.first
     end
-    return left > 0 and math.floor(left / QUICK_UNIT) or 0, reset > 0 and reset or 0
+    for _ = 1, times do
+        left = left - cost
+        reply[n + 1], reply[n + 2] = left > 0 and left or 0, life
+        n = n + step
+    end
+    return true
 end
 
--- Appends the bucket's lows with those of this script, of which only the last can be left.
-local function quick_lows(limit, seq, parts)
-    local text, lows, n = limit.text, limit.lows, #parts
-    local old, new = #text / 32, #lows / 2
-    local drop = old + new - QUICK_LOWS
-    if drop > 0 then
-        local least = old > 0 and quick_sub(text, 17, 32) or quick_format("%016.0f", lows[2])
-        local stamp = drop < old and quick_sub(text, 32 * drop + 1, 32 * drop + 16)
-            or quick_format("%016.0f", seq * 1000 + lows[2 * (drop - old) + 1])
-        parts[n + 1], parts[n + 2] = stamp .. least, quick_sub(text, 32 * drop + 33)
-        n = n + 2
-    else
-        n = n + 1
-        parts[n] = text
+-- The bucket's lows with those of this script, of which only the last can be left.
+local function quick_lows(limit, seq)
+    local text, lows = limit.text, limit.lows
+    if not lows then
+        return text
     end
-    for i = math.max(1, drop - old + 2), new do
+    local old, new = #text / 32, #lows / 2
+    local drop, parts = old + new - QUICK_LOWS, { text }
+    local first = drop - old + 2
+    if drop > 0 then
+        local least = old > 0 and quick_sub(text, 17, 32) or quick_moment(lows[2])
+        local stamp = drop < old and quick_sub(text, 32 * drop + 1, 32 * drop + 16)
+            or quick_moment(seq * 1000 + lows[2 * (drop - old) + 1])
+        parts[1] = stamp .. least .. quick_sub(text, 32 * drop + 33)
+    end
+    for i = first > 1 and first or 1, new do
         local stamp, low = seq * 1000 + lows[2 * i - 1], lows[2 * i]
         local stamp_low, low_low = stamp % QUICK_HALF, low % QUICK_HALF
-        n = n + 1
-        parts[n] = quick_format(
+        parts[#parts + 1] = quick_format(
             "%07d%09d%07d%09d",
             (stamp - stamp_low) / QUICK_HALF,
             stamp_low,
@@ -162,50 +200,48 @@ local function quick_lows(limit, seq, parts)
             low_low
         )
     end
-    return 32 * math.min(QUICK_LOWS, old + new)
+    return new == 1 and parts[1] .. (parts[2] or "") or table.concat(parts)
 end
 
--- Appends the limit's section. Parts are joined once per field: a text of a window's size
--- takes microseconds to make.
-local function quick_section(limit, parts)
-    local field, kind, place = limit.field, limit.kind, #parts + 1
-    local n = place
-    local size
-    local sum_low = limit.sum % QUICK_HALF
-    local sum_high = (limit.sum - sum_low) / QUICK_HALF
-    local t_low = (limit.t - limit.at) % QUICK_HALF
-    local t_high = (limit.t - limit.at - t_low) / QUICK_HALF
-    parts[place] = ""
-    if kind == QUICK_WINDOW then
-        parts[n + 1], parts[n + 2] = limit.text, limit.entry
-        size = #limit.text + #limit.entry
-        if limit.changed then
-            parts[n + 3] = quick_format("%04d%09d%03d%09d", t_high, t_low, sum_high, sum_low)
-            size = size + 25
-        end
+-- The body of a limit's section: what is kept of a window's log, and the rest.
+local function quick_body(limit)
+    local kind, value = limit.kind, limit.field.value
+    if kind == QUICK_WINDOW and not limit.changed then
+        return limit.text, limit.entry
     elseif not limit.changed and limit.from > 0 then
-        size = limit.next - limit.body
-        parts[n + 1] = quick_sub(field.value, limit.body, limit.next - 1)
-    elseif kind == QUICK_CALENDAR then
-        size = 74
-        parts[n + 1] = quick_sub(field.value, limit.body, limit.body + 31)
-        parts[n + 2] = quick_format("%04d%09d", sum_high, sum_low)
-        parts[n + 3] = quick_sub(field.value, limit.body + 45, limit.next - 1)
-    else
-        local base = quick_format("%07d%09d%04d%09d", sum_high, sum_low, t_high, t_low)
-        parts[n + 1] = base .. base .. base .. "0000"
-        size = 91 + quick_lows(limit, field.seq, parts)
+        return "", quick_sub(value, limit.body, limit.next - 1)
     end
-    local stop_low = limit.stop % QUICK_HALF
-    parts[place] = quick_format(
-        "%02d%06d%s%s%07d%09d%s",
-        #limit.tag,
-        size,
-        limit.at_text,
-        limit.others == limit.capacity and quick_sub(field.value, limit.from + 24, limit.from + 36)
-            or quick_format("%013.0f", limit.capacity),
-        (limit.stop - stop_low) / QUICK_HALF,
-        stop_low,
-        limit.tag
-    )
+    local sum_low, t_low = limit.sum % QUICK_HALF, (limit.t - limit.at) % QUICK_HALF
+    local sum_high = (limit.sum - sum_low) / QUICK_HALF
+    local t_high = (limit.t - limit.at - t_low) / QUICK_HALF
+    if kind == QUICK_WINDOW then
+        local last = quick_format("%04d%09d%03d%09d", t_high, t_low, sum_high, sum_low)
+        return limit.text, limit.entry .. last
+    elseif kind == QUICK_CALENDAR then
+        return quick_sub(value, limit.body, limit.body + 31) .. quick_format(
+            "%04d%09d",
+            sum_high,
+            sum_low
+        ),
+            quick_sub(value, limit.body + 45, limit.next - 1)
+    end
+    local base = quick_format("%07d%09d%04d%09d", sum_high, sum_low, t_high, t_low)
+    return base .. base .. base .. "0000", quick_lows(limit, limit.field.seq)
+end
+
+-- Appends the limit's section, as if never used from stop on, to parts of which there are
+-- n; returns how many there are then. They are joined once per field: a text of a window's
+-- size takes microseconds to make.
+local function quick_section(limit, stop, parts, n)
+    local kept, rest = quick_body(limit)
+    local capacity = limit.others == limit.capacity
+            and quick_sub(limit.field.value, limit.from + 24, limit.from + 36)
+        or quick_format("%013.0f", limit.capacity)
+    parts[n + 1] = quick_format("%02d%06d", #limit.tag, #kept + #rest)
+        .. limit.at_text
+        .. capacity
+        .. stop
+        .. limit.tag
+    parts[n + 2], parts[n + 3] = kept, rest
+    return n + 3
 end

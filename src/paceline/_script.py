@@ -18,6 +18,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
+# A constant that several functions use, and what stands for it.
+_CONSTANTS = re.compile(
+    r"^local ([A-Z]+_[A-Z_]+(?:, [A-Z]+_[A-Z_]+)*) = (.+)$", re.MULTILINE
+)
+_LITERAL = re.compile(r'-?\d+|"[^"]*"')
 _INCLUDE = re.compile(r'^--- @include "(?P<name>[a-z_/]+)"\n', re.MULTILINE)
 
 
@@ -49,7 +54,7 @@ def names() -> list[str]:
 @cache
 def load(name: str) -> Script:
     """Return the script ``lua/{name}.lua``, joined."""
-    source = _expand(name, seen=set())
+    source = _constants_in_place(_expand(name, seen=set()))
     return Script(
         name, source, sha1(source.encode(), usedforsecurity=False).hexdigest()
     )
@@ -64,6 +69,29 @@ def _expand(name: str, seen: set[str]) -> str:
 
     text = _root().joinpath(f"{name}.lua").read_text("utf-8")
     return _INCLUDE.sub(include, text)
+
+
+def _constants_in_place(source: str) -> str:
+    """
+    Write numbers and texts with a name in capitals where they are used.
+
+    Lua makes a script's functions anew at each call, and each name from outside that
+    they use costs; what stands there as a literal costs nothing.
+    """
+    known: dict[str, str] = {}
+
+    def take(match: re.Match[str]) -> str:
+        names, values = match[1].split(", "), match[2].split(", ")
+        if len(names) != len(values) or not all(map(_LITERAL.fullmatch, values)):
+            return match[0]
+        known.update(zip(names, values, strict=True))
+        return ""  # an empty line: errors tell the lines of the file
+
+    source = _CONSTANTS.sub(take, source)
+    if not known:
+        return source
+    any_of = re.compile(rf"\b(?:{'|'.join(known)})\b")
+    return any_of.sub(lambda match: known[match[0]], source)
 
 
 def _root() -> Traversable:

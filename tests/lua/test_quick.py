@@ -10,7 +10,14 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from paceline import CalendarWindow, Concurrency, SlidingWindow, TokenBucket, _wire
+from paceline import (
+    CalendarWindow,
+    Concurrency,
+    SlidingWindow,
+    TokenBucket,
+    _script,
+    _wire,
+)
 from paceline._script import load
 from paceline._state import read_field
 from scripts import SECOND, Account
@@ -209,6 +216,21 @@ def test_a_bucket_is_as_exact_on_the_quick_way(clean_server):
         assert bool(one.acquire(1).decision) is fits
 
 
+def test_what_a_bucket_cannot_hold_never_fits(clean_server):
+    """
+    Not even where a process thinks that it drained long ago, as another does not.
+    """
+    client = clean_server.client()
+    Twin(client, [TokenBucket(1, 3.0, 5)], ()).both(partial(batch, costs=[(5,)]))
+    twin = Twin(client, [TokenBucket(1_000, 3.0, 5)], ())
+    for one in (twin.quick, twin.slow):
+        one.now += SECOND
+    for costs, fits in (([(6,)], False), ([(3,), (3,)], True), ([(5,)], False)):
+        answers = twin.both(partial(batch, costs=costs))
+        assert answers[0][0].allowed is fits
+        twin.compare()
+
+
 def test_the_quick_way_does_not_overtake_who_is_booked_ahead(clean_server):
     """
     Another policy's waiter stands in the window at its own moment, and stays there.
@@ -277,6 +299,19 @@ def test_an_account_that_was_idle_is_named_again_on_the_quick_way(clean_server):
     assert client.hget(one.key, "n") == "team"
 
 
+def test_what_has_left_a_window_goes_with_a_charge_elsewhere(clean_server):
+    """
+    A window that this cost does not count in is written again, without its past.
+    """
+    limits = [SlidingWindow(5, 10.0, slots=5), TokenBucket(1, 1.0, 7, unit="tokens")]
+    twin = Twin(clean_server.client(), limits, ())
+    for cost, passed in (((1, 1), 4), ((1, 1), 7), ((0, 1), 1), ((0, 0), 1)):
+        twin.both(partial(batch, costs=[cost]))
+        twin.compare()
+        for one in (twin.quick, twin.slow):
+            one.now += passed * SECOND
+
+
 @pytest.mark.parametrize(
     ("name", "row"),
     [
@@ -290,7 +325,7 @@ def test_the_quick_way_knows_how_long_rows_are(name, row):
     """
     It reads arguments by their places, which are those of the encoder.
     """
-    source = load("acquire").source
+    source = _script._root().joinpath("lib/quick.lua").read_text("utf-8")
     names, numbers = re.search(
         r"local (QUICK_HEAD.*QUICK_CHARGE) = ([\d, ]+)\n", source
     ).groups()
