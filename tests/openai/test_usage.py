@@ -3,8 +3,15 @@
 import json
 
 import pytest
+from hypothesis import given, strategies as st
 
-from paceline._provider.usage import BodyReader, StreamReader, Usage, from_body
+from paceline._provider.usage import (
+    BodyReader,
+    StreamReader,
+    Usage,
+    from_body,
+    from_event,
+)
 
 CHAT = {"usage": {"prompt_tokens": 9, "completion_tokens": 12, "total_tokens": 21}}
 RESPONSE = {"usage": {"input_tokens": 5, "output_tokens": 7, "total_tokens": 12}}
@@ -140,3 +147,49 @@ def test_a_body_read_as_a_stream_tells_it_at_its_end():
     assert reader.usage is None
     reader.feed(raw[10:])
     assert (reader.usage, reader.rest()) == (Usage(9, 12, 21), b"")
+
+
+MEMBERS = st.sampled_from(["usage", 'us"age', "response", "message", "data", "x"])
+COUNTS = st.fixed_dictionaries(
+    {
+        "prompt_tokens": st.integers(0, 99),
+        "completion_tokens": st.integers(0, 99),
+        "prompt_tokens_details": st.just({"cached_tokens": 1}),
+    }
+)
+TEXTS = st.sampled_from(
+    ["", '"usage":{"prompt_tokens":7}}', '\\"usage":{', '","usage":{"total_tokens":1}}']
+)
+LEAVES = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), TEXTS, COUNTS
+)
+BODIES = st.dictionaries(
+    MEMBERS,
+    st.recursive(
+        LEAVES,
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(MEMBERS, inner, max_size=3)
+        ),
+        max_leaves=8,
+    ),
+    max_size=5,
+)
+
+
+@given(body=BODIES, spaces=st.booleans())
+def test_a_bodys_end_tells_what_all_of_it_tells(body, spaces):
+    """
+    Whatever stands in its texts, and whoever else in it has a usage.
+    """
+    text = json.dumps(body, separators=None if spaces else (",", ":")).encode()
+    assert from_body(text) == from_event(text)
+
+
+def test_a_long_body_is_not_parsed_for_its_usage(monkeypatch):
+    """
+    An embedding's numbers are of no interest here.
+    """
+    usage = {"prompt_tokens": 8, "total_tokens": 8}
+    body = json.dumps({"data": [{"embedding": [0.5] * 10_000}], "usage": usage})
+    monkeypatch.setattr(json, "loads", None)
+    assert from_body(body.encode()) == Usage(8, 0, 8)

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from math import inf, isfinite, log
+from functools import lru_cache
+from math import inf, isfinite
 
 # Go's time.Duration, as OpenAI writes a reset: "6m0s", "17.28s", "20ms".
 _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(h|ms|m|s|us|µs|μs|ns)")
@@ -30,8 +31,12 @@ _PAIR = re.compile(r"(limit|remaining|reset)=(\d+)")
 
 # The windows providers are known to use. A reset is rounded, so what it implies is
 # near one of them, never at it.
-_WINDOWS = (1.0, 60.0, 3600.0, 86_400.0)
 _NEAR = 1.6
+_WINDOWS = tuple(
+    (window / _NEAR, window, window * _NEAR) for window in (1.0, 60.0, 3600.0, 86_400.0)
+)
+# What so many digits make is a whole number, and not too large for anything.
+_MOST_DIGITS = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,8 @@ class Reading:
 def duration(text: str) -> float | None:
     """Read a Go duration or a plain number of seconds; None if it is neither."""
     text = text.strip()
+    if one := _PART.fullmatch(text):
+        return float(one[1]) * _SECONDS[one[2]]
     if (plain := _number(text)) is not None:
         return plain if plain >= 0 else None
     at, seconds = 0, 0.0
@@ -118,17 +125,9 @@ def readings(headers: Mapping[str, str], now: float) -> tuple[Reading, ...]:
         if _COMMON not in name:
             continue
         ietf = ietf or name == _COMMON
-        if found := _OPENAI.fullmatch(name):
-            what, unit = found.groups()
-        elif found := _ANTHROPIC.fullmatch(name):
-            unit, what = found.groups()
-        elif found := _PLAIN.fullmatch(name):
-            what, unit = found[1], "requests"
-        else:
-            continue
-        project = unit.startswith("project-")
-        unit = unit.removeprefix("project-").replace("-", "_")
-        said.setdefault((unit, project), {})[what] = value
+        if (meant := _meaning(name)) is not None:
+            what, limit = meant
+            said.setdefault(limit, {})[what] = value
     found_here = [
         _reading(unit, words, now, project=project)
         for (unit, project), words in said.items()
@@ -140,14 +139,30 @@ def readings(headers: Mapping[str, str], now: float) -> tuple[Reading, ...]:
     )
 
 
+# A provider names its headers alike in every answer.
+@lru_cache(maxsize=256)
+def _meaning(name: str) -> tuple[str, tuple[str, bool]] | None:
+    """Return what a header tells of which limit: its unit, and whether a project's."""
+    if found := _OPENAI.fullmatch(name):
+        what, unit = found.groups()
+    elif found := _ANTHROPIC.fullmatch(name):
+        unit, what = found.groups()
+    elif found := _PLAIN.fullmatch(name):
+        what, unit = found[1], "requests"
+    else:
+        return None
+    project = unit.startswith("project-")
+    return what, (unit.removeprefix("project-").replace("-", "_"), project)
+
+
 def _reading(
     unit: str, words: Mapping[str, str], now: float, *, project: bool
 ) -> Reading:
     # "100, 100;w=60" is how an older draft writes a limit with its window.
     limit = _count(words.get("limit", "").partition(",")[0])
     remaining, reset = _count(words.get("remaining", "")), words.get("reset", "")
-    until = duration(reset)
-    if until is None:
+    until = duration(reset) if reset else None
+    if until is None and reset:
         until = _from_rfc3339(reset, now)
     if limit == 0 or (limit is None and words.get("limit")):
         # Azure's Responses API sends -1, -1 and 0: nothing is known.
@@ -171,8 +186,10 @@ def _window(
     if limit is None or remaining is None or not reset or remaining >= limit:
         return None
     implied = reset * limit / (limit - remaining)
-    nearest = min(_WINDOWS, key=lambda window: abs(log(implied / window)))
-    return nearest if abs(log(implied / nearest)) < log(_NEAR) else None
+    for least, window, most in _WINDOWS:
+        if least < implied < most:
+            return window
+    return None
 
 
 def _ietf(headers: Mapping[str, str]) -> Iterator[Reading]:
@@ -209,6 +226,8 @@ def _from_rfc3339(text: str, now: float) -> float | None:
 
 
 def _count(text: str) -> int | None:
+    if text.isdecimal() and len(text) <= _MOST_DIGITS:
+        return int(text)
     number = _number(text)
     return int(number) if number is not None and 0 <= number < inf else None
 

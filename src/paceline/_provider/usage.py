@@ -13,6 +13,13 @@ import re
 from dataclasses import dataclass
 
 _USED = re.compile(rb'"usage"\s*:\s*\{')
+# What may follow the usage in a body, so that it is known to be the body's own: members
+# with plain values, and the end. A quote in a text has a backslash before it.
+_ENDS = re.compile(
+    r'(?:\s*,\s*"[^"\\]*"\s*:\s*(?:"[^"\\]*"|[\w.+-]+|\{\s*\}|\[\s*\]))*\s*\}\s*'
+)
+_DECODER = json.JSONDecoder()
+_LONGEST_END = 4096
 _NO_CHOICE = re.compile(rb'"choices"\s*:\s*\[\s*\]')
 # The event that ends a response holds all of it. Beyond this the usage is not worth
 # the memory, and the reservation stays.
@@ -38,8 +45,33 @@ class Usage:
 
 
 def from_body(body: bytes) -> Usage | None:
-    """Return the usage that a JSON body tells, or None."""
+    """
+    Return the usage that a JSON body tells, or None.
+
+    Where it is near the body's end, as it mostly is, the rest is not parsed: it may be
+    long, and the client parses it too.
+    """
+    at = body.rfind(b'"usage"')
+    if at < 0:
+        return None
+    used = _at_the_end(body, at)
+    if used is not None:
+        return _counts(used)
     return _usage(body) if _USED.search(body) else None
+
+
+def _at_the_end(body: bytes, at: int) -> dict[str, object] | None:
+    """Return the usage that begins somewhere, if what follows shows whose it is."""
+    begins = _USED.match(body, at)
+    escaped = body[at - 1 : at] == b"\\"
+    if begins is None or escaped or len(body) - at > _LONGEST_END or body[:1] != b"{":
+        return None
+    try:
+        rest = body[begins.end() - 1 :].decode()
+        used, end = _DECODER.raw_decode(rest)
+    except (ValueError, RecursionError):
+        return None
+    return used if _ENDS.fullmatch(rest, end) else None
 
 
 def from_event(data: bytes) -> Usage | None:

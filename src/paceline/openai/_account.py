@@ -46,6 +46,10 @@ class Account:
 
         own: Those of them that are not shared over models, of which headers speak.
 
+        learns: Whether nobody configured its limits.
+
+        starts: Whether nothing is known of them yet.
+
         told: What the store was last heard to keep of it.
     """
 
@@ -81,17 +85,9 @@ class Account:
         self.units: frozenset[str] = frozenset(
             limit.unit for limit in limits if not isinstance(limit, Concurrency)
         )
+        self.learns: bool = any(map(is_learnt, self.own))
+        self.starts: bool = LEARNING in self.own
         self._version = version
-
-    @property
-    def learns(self) -> bool:
-        """Whether nobody configured its limits."""
-        return any(map(is_learnt, self.own))
-
-    @property
-    def starts(self) -> bool:
-        """Whether nothing is known of them yet."""
-        return LEARNING in self.own
 
     def may_look(self, now: float, every: float) -> bool:
         """Tell whether to compare accounts again: not more often than *every* s."""

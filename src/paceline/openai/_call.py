@@ -23,7 +23,7 @@ from paceline._provider.usage import BodyReader, StreamReader, Usage, from_body
 from . import _errors
 from ._effects import Close, Enter, Now, Plan, Post, Send, Sleep, Tap, Verb, Watch
 from ._gait import ABREAST, LEAST_NAP, MOST_NAP, seconds
-from ._listen import hear, listen
+from ._listen import hear, limits_in, listen
 from ._site import Priced, Site, with_usage
 from ._tell import found_out, hear_of_refusals, meet
 
@@ -197,7 +197,7 @@ def send(
         yield from _post(permit, nothing if never_sent(error) else {})
         raise
     try:
-        said = readings(response.headers, time.time())
+        said = readings(limits_in(response.headers), time.time())
         if response.status_code >= _ERROR:
             yield from _refused(site, account, priced, permit, response)
             return response

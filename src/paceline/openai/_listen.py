@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from paceline._corrections import configured, figure
 from paceline._errors import PacelineError
@@ -33,9 +33,25 @@ if TYPE_CHECKING:
 _log = logging.getLogger("paceline")
 # One look a second, whatever the rate of calls, costs nobody anything.
 _EVERY = 1.0
+_COMMON = b"ratelimit"
 _NEAR = 1.6
 # Answers without a limit, where it is to be learnt, after which a warning is due.
 _SILENT = 5
+
+
+def limits_in(headers: Any) -> dict[str, str]:
+    """
+    Return those of an answer's headers that speak of limits.
+
+    Args:
+        headers: As httpx keeps them; it would make texts of all of them.
+    """
+    found: dict[str, str] = {}
+    for raw, value in headers.raw:
+        if _COMMON in (low := raw.lower()):
+            name, said = low.decode("latin-1"), value.decode("latin-1")
+            found[name] = f"{found[name]}, {said}" if name in found else said
+    return found
 
 
 def hear(
@@ -49,17 +65,16 @@ def hear(
     """
     said = [each for each in said if not each.project]
     account.look_up(site.limiter)
+    now = yield Now()
     if account.learns:
-        yield from _learn(site, account, said)
+        yield from _learn(site, account, said, now)
     for reading in said:
-        now = yield Now()
         with account.lock:
             correction = _judge(account, reading, now)
         if correction is not None:
             yield from _correct(site, account, *correction)
-    now = yield Now()
     pairs = [
-        (replace(reading, per=float(limit.per)), limit)
+        (reading, limit)
         for reading in said
         if reading.remaining is not None
         and (limit := same_limit(reading, account.configured)) is not None
@@ -69,6 +84,7 @@ def hear(
             account.gait.saw(limit.name, level(reading, limit, now))
     if not pairs or not account.may_look(now, _EVERY):
         return
+    pairs = [(replace(each, per=float(limit.per)), limit) for each, limit in pairs]
     try:
         statuses = yield Verb(site.limiter, "peek", (account.key,))
         now = yield Now()
@@ -141,9 +157,10 @@ def _owed(
     return owed
 
 
-def _learn(site: Site, account: Account, said: Iterable[Reading]) -> Plan[None]:
+def _learn(
+    site: Site, account: Account, said: Iterable[Reading], now: float
+) -> Plan[None]:
     """Learn limits that nobody configured; later ones too, such as one per day."""
-    now = yield Now()
     with account.lock:
         known = {(each.unit, getattr(each, "per", 0.0)) for each in account.own}
         found = [
