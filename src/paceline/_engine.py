@@ -22,6 +22,7 @@ from ._key import Key, as_key
 from ._limits import SECOND_US
 from ._options import as_policy, as_secret, counts_as_used, seconds, watch
 from ._outage import Outage
+from ._repayment import LocalBooking
 from ._rules import Policy, Rules
 from ._scopes import Scopes
 from ._survival import Survival
@@ -31,6 +32,7 @@ from .stores._open import open_store
 
 if TYPE_CHECKING:
     from ._amends import Whose
+    from ._calls import Booking
     from ._decision import LimitStatus
     from ._events import EventHandler
     from ._heartbeat import Holds
@@ -150,6 +152,13 @@ class Engine(Asking, Worlds, Warden):
             return plan
         booked = tuple(post.units for post in booking.posts)
         return self._watch.settle(plan, scope, policy, booked, actual)
+
+    def must_post(self, booking: Booking, actual: tuple[int, ...]) -> bool:
+        """Tell whether anybody is to hear of a true cost: it is another, or watched."""
+        self._open()
+        if self._watch is not None or isinstance(booking, LocalBooking):
+            return True
+        return actual != tuple([post.units for post in booking.posts])
 
     @property
     def desk(self) -> Desk:

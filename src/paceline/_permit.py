@@ -207,7 +207,8 @@ class Permit:
                 renewal.wait()
         finally:
             actual = self._actual(spent, ends=ends)
-            self._engine.run(self._engine.settle(self, actual))
+            if self._engine.must_post(self._booking, actual):
+                self._engine.run(self._engine.settle(self, actual))
 
     async def _post_async(self, spent: Mapping[str, int], *, ends: bool) -> None:
         renewal = self._renewal
@@ -216,7 +217,8 @@ class Permit:
                 await renewal.wait_async()
         finally:
             actual = self._actual(spent, ends=ends)
-            await self._engine.run_async(self._engine.settle(self, actual))
+            if self._engine.must_post(self._booking, actual):
+                await self._engine.run_async(self._engine.settle(self, actual))
 
     def _actual(self, spent: Mapping[str, int], *, ends: bool) -> tuple[int, ...]:
         """Return what to post, per limit."""

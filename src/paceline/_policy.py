@@ -15,6 +15,7 @@ from ._suggest import closest, listed, shown
 Cost: TypeAlias = int | Mapping[str, int]
 
 _MOST_PRINTED = 10**18
+_PLAIN = min(MOST_BUCKET, MOST_WINDOW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,8 @@ class Policy:
         Raises:
             CostError: If a unit is unknown, or is no whole number in range (P302).
         """
+        if type(cost) is dict and self._is_plain(cost):
+            return cost
         given = cost if isinstance(cost, Mapping) else {"requests": cost}
         self._check_units(given, "the true cost", complete=False)
         units = {unit: _whole(unit, amount) for unit, amount in given.items()}
@@ -151,6 +154,15 @@ class Policy:
                     hint=f"Give a whole number of units, up to {most:,}.",
                 )
         return units
+
+    def _is_plain(self, cost: dict[str, int]) -> bool:
+        """Tell by lookups alone that a true cost is in order, and far from any bound."""
+        for unit, amount in cost.items():
+            if unit not in self.units or type(amount) is not int:
+                return False
+            if not 0 <= amount <= _PLAIN:
+                return False
+        return True
 
     def _charge_with_care(self, cost: Cost) -> tuple[int, ...]:
         given = {"requests": 1}

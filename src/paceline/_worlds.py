@@ -44,7 +44,8 @@ class Worlds:
 def in_event_loop() -> bool:
     """Tell whether an event loop runs here, a notebook's idle one excepted."""
     asyncio = sys.modules.get("asyncio")
-    if asyncio is None:
+    # Asked by every call: the question that raises nothing comes first.
+    if asyncio is None or asyncio._get_running_loop() is None:  # noqa: SLF001 -- documented
         return False
     try:
         task = asyncio.current_task()

@@ -40,6 +40,9 @@ async def drive(plan: Plan[Any], inner: Callable[..., Any]) -> Any:
     try:
         while True:
             effect = step(value)
+            if type(effect) is Now:  # asked for most often, and cannot fail
+                value, step = time.monotonic(), plan.send
+                continue
             try:
                 value, step = await perform(effect, inner), plan.send
             except BaseException as error:  # noqa: BLE001 -- the plan raises it again
@@ -57,8 +60,6 @@ async def perform(  # noqa: PLR0911 -- one per effect
     effect: Any, inner: Callable[..., Any]
 ) -> Any:
     """Do what a plan asks for."""
-    if isinstance(effect, Now):
-        return time.monotonic()
     if isinstance(effect, Sleep):
         return await asyncio.sleep(effect.seconds)
     if isinstance(effect, Enter):

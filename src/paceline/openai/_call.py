@@ -68,9 +68,10 @@ def _prepare(site: Site, request: Any) -> Plan[tuple[Account, Priced, Permit] | 
     account = site.account(site.key(request, ask), ask)
     if account is None:
         return None
-    yield from meet(site, account)
+    now = yield Now()
+    yield from meet(site, account, now)
     priced = site.price(account, ask)
-    yield from refuse_known(site, account, priced, request)
+    refuse_known(site, account, priced, request, now)
     return (
         account,
         priced,
@@ -79,10 +80,9 @@ def _prepare(site: Site, request: Any) -> Plan[tuple[Account, Priced, Permit] | 
 
 
 def refuse_known(
-    site: Site, account: Account, priced: Priced, request: Any
-) -> Plan[None]:
+    site: Site, account: Account, priced: Priced, request: Any, now: float
+) -> None:
     """Raise what the provider would answer, if it answered so a moment ago."""
-    now = yield Now()
     if found := site.accounts.paused(account.key, now):
         answer = _errors.quota_answer(request, *found)
         raise _errors.quota_exhausted(*found, answer)
@@ -104,10 +104,9 @@ def turn(
     let go while another call was refused gives its permit back, and queues behind the
     cool-down.
     """
-    start = yield Now()
+    start = now = yield Now()
     while True:
-        now = yield Now()
-        left = None if timeout is None else max(0.0, start + timeout - now)
+        left = _left(timeout, start, now)
         with account.lock:
             alarms = account.pace.alarms
             pause = account.pace.turn(now, inf if left is None else left)
@@ -115,9 +114,11 @@ def turn(
             raise _errors.too_late(pause, left, request)
         if pause > 0:
             yield Sleep(pause)
-        yield from _space(site, account, priced, request, start, timeout)
-        now = yield Now()
-        left = None if timeout is None else max(0.0, start + timeout - now)
+            now = yield Now()
+        if account.gait.share < 1.0:
+            yield from _space(site, account, priced, request, start, timeout)
+            now = yield Now()
+        left = _left(timeout, start, now)
         reservation = site.limiter.reserve(account.key, priced.cost, timeout=left)
         permit: Permit = yield Enter(reservation)
         if permit.waited > _A_WAIT:
@@ -126,10 +127,18 @@ def turn(
         if LEARNING in permit.policy.limits and (yield from found_out(site, account)):
             # It had waited to be the only one; now there are limits to go by.
             yield Verb(permit, "cancel")
-            continue
-        if account.pace.alarms == alarms:
+        elif account.pace.alarms == alarms:
             return permit
-        yield from _post(permit, dict.fromkeys(account.units, 0))
+        else:
+            yield from _post(permit, dict.fromkeys(account.units, 0))
+        now = yield Now()
+
+
+def _left(timeout: float | None, start: float, now: float) -> float | None:
+    """Return what is left of a timeout: all of it to the digit, if nothing is gone."""
+    if timeout is None or now == start:
+        return timeout
+    return max(0.0, start + timeout - now)
 
 
 def _space(
@@ -146,8 +155,6 @@ def _space(
     Those of a process stand in line here, so that each asks at the pace of then.
     """
     gait, place = account.gait, object()
-    if gait.share >= 1.0:
-        return
     with account.lock:
         gait.line.append(place)
     try:
@@ -197,12 +204,13 @@ def send(
         yield from _post(permit, nothing if never_sent(error) else {})
         raise
     try:
+        heard = yield Now()
         said = readings(limits_in(response.headers), time.time())
         if response.status_code >= _ERROR:
             yield from _refused(site, account, priced, permit, response)
             return response
         if site.learn:
-            yield from _hear(site, account, permit, said, sent)
+            yield from _hear(site, account, permit, said, (sent, heard))
     except BaseException:
         yield from _post(permit, {})
         yield Close(response)
@@ -211,7 +219,6 @@ def send(
     def settle(usage: Usage | None) -> dict[str, int]:
         return _settlement(site, account, priced, usage)
 
-    heard = yield Now()
     if options.get("stream"):
         reader = _reader(response, hide=hide) if priced.ask.metered else None
 
@@ -227,9 +234,13 @@ def send(
 
 
 def _hear(
-    site: Site, account: Account, permit: Permit, said: Iterable[Reading], sent: float
+    site: Site,
+    account: Account,
+    permit: Permit,
+    said: Iterable[Reading],
+    when: tuple[float, float],
 ) -> Plan[None]:
-    yield from hear(site, account, said, sent)
+    yield from hear(site, account, said, *when)
     if LEARNING in permit.policy.limits and not account.starts:
         yield Verb(permit, "release")  # others need not wait for the end of a stream
 

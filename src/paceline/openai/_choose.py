@@ -125,9 +125,9 @@ def _options(
             continue  # another key of the same quota
         try:
             account = site.accounts.get(site.limiter, key)
-            yield from meet(site, account)
+            yield from meet(site, account, now)
             priced = site.price(account, tour.ask)
-            yield from _call.refuse_known(site, account, priced, tour.request)
+            _call.refuse_known(site, account, priced, tour.request, now)
         except PacelineError as refusal:
             refusals.append(refusal)
         else:

@@ -55,17 +55,18 @@ def limits_in(headers: Any) -> dict[str, str]:
 
 
 def hear(
-    site: Site, account: Account, said: Iterable[Reading], sent: float
+    site: Site, account: Account, said: Iterable[Reading], sent: float, now: float
 ) -> Plan[None]:
     """
     Compare our account with the provider's, once a second, and tighten ours.
 
     Args:
         sent: When the request was sent: what was said is no older.
+
+        now: When the answer came.
     """
     said = [each for each in said if not each.project]
     account.look_up(site.limiter)
-    now = yield Now()
     if account.learns:
         yield from _learn(site, account, said, now)
     for reading in said:

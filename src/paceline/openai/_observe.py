@@ -129,7 +129,7 @@ def _observe(
     now = yield Now()
     if status < _ERROR:
         said = readings(headers, time.time())
-        yield from hear(site, account, said, now - elapsed)
+        yield from hear(site, account, said, now - elapsed, now)
         return Observed("ok")
     refusal = classify(status, headers, body, time.time())
     if refusal is None:

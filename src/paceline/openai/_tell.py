@@ -40,9 +40,8 @@ _MOST_CODE = 60
 _HEARD = "the provider told another process so"
 
 
-def meet(site: Site, account: Account) -> Plan[None]:
+def meet(site: Site, account: Account, now: float) -> Plan[None]:
     """Exchange facts with the other processes, if that is due."""
-    now = yield Now()
     if account.may_meet(now):
         yield from _exchange(site, account, now, ())
         with account.lock:
