@@ -97,9 +97,8 @@ class Engine(Asking, Worlds, Warden):
         full, policy = self.rules.resolve(as_key(key))
         name = f"paceline:1:{{{full.tag(self._secret)}}}"
         scope = Scope(name, full.display or "", self.guard_us)
-        # An API key is kept by nobody but its caller. A file's rules may change with
-        # the environment.
-        plain = type(key) is str and isinstance(self.rules, Rules)
+        # A file's rules may change with the environment.
+        plain = (type(key) is str or type(key) is Key) and isinstance(self.rules, Rules)
         return self._desk.corrections.find(scope, policy, key if plain else None)
 
     def run(self, plan: Plan[T]) -> T:

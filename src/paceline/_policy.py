@@ -156,7 +156,7 @@ class Policy:
         return units
 
     def _is_plain(self, cost: dict[str, int]) -> bool:
-        """Tell by lookups alone that a true cost is in order, and far from any bound."""
+        """Tell by lookups alone that a true cost is in order, below any bound."""
         for unit, amount in cost.items():
             if unit not in self.units or type(amount) is not int:
                 return False

@@ -108,7 +108,8 @@ def measure(ask: Ask, count: Callable[[str], int] | None = None) -> Size:
     """
     meter = _Meter(count)
     for name in _READ:
-        meter.add(ask.body.get(name))
+        if name in ask.body:
+            meter.add(ask.body[name])
     for name in _SCHEMAS:
         if schema := ask.body.get(name):
             meter.add(json.dumps(schema, ensure_ascii=False))
@@ -141,7 +142,8 @@ class _Meter:
         if self._count is not None:
             self.tokens += self._count(text)
         else:
-            self.tokens += len(text.encode(errors="replace")) / BYTES_PER_TOKEN
+            plain = text if text.isascii() else text.encode(errors="replace")
+            self.tokens += len(plain) / BYTES_PER_TOKEN
 
     def _parts(self, part: Mapping[str, object]) -> list[object]:
         if part.get("type") in _MEDIA:

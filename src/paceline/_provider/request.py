@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 _ENDPOINTS = {
     "/chat/completions": "chat",
@@ -91,9 +92,7 @@ def read(
 
         fields: The fields of a multipart body, with ``name`` and ``value``.
     """
-    deployment = None
-    if found := _DEPLOYMENT.search(path):
-        deployment, path = found.groups()
+    deployment, endpoint = _place(path)
     body: Mapping[str, object] = {}
     if content and _JSON.match(content_type):
         try:
@@ -102,15 +101,23 @@ def read(
             parsed = None
         body = parsed if isinstance(parsed, dict) else {}
     named = body.get("model")
-    if not named:
+    if not named and fields:
         parts = (each for each in fields if getattr(each, "name", "") == "model")
         named = getattr(next(parts, None), "value", None)
     model = deployment or (named if isinstance(named, str) and named else None)
-    endpoint = "other"
-    if method == "POST" and body:
-        ends = (kind for end, kind in _ENDPOINTS.items() if path.endswith(end))
-        endpoint = next(ends, "other")
+    if method != "POST" or not body:
+        endpoint = "other"
     return Ask(endpoint, model, body)
+
+
+@lru_cache(maxsize=256)
+def _place(path: str) -> tuple[str | None, str]:
+    """Return Azure's deployment, if a path names one, and the endpoint."""
+    deployment = None
+    if found := _DEPLOYMENT.search(path):
+        deployment, path = found.groups()
+    ends = (kind for end, kind in _ENDPOINTS.items() if path.endswith(end))
+    return deployment, next(ends, "other")
 
 
 def api_key(headers: Mapping[str, str]) -> str | None:

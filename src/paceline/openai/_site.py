@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from paceline._errors import ConfigError
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from paceline._provider.cost import CostName, CostRule, Refund
 
     from ._team import Team
+
+_HOLDERS = frozenset({b"api-key", b"x-api-key", b"authorization"})
 
 Tokens: TypeAlias = Literal["learnt", "exact"] | Callable[[Mapping[str, object]], int]
 
@@ -86,11 +88,12 @@ class Site:
 
     def ask(self, request: Any) -> Ask:
         """Read a request, whose body stays as it is if it is a stream."""
-        kind = request.headers.get("content-type", "")
-        content = None
         # Bodies of bytes are there; those of streams are sent once, by httpx.
-        with suppress(RuntimeError):
+        try:
             content = request.content
+        except RuntimeError:
+            content = None
+        kind = request.headers.get("content-type", "") if content else ""
         fields = getattr(request.stream, "fields", ())
         return read(request.method, request.url.path, kind, content, fields)
 
@@ -102,13 +105,14 @@ class Site:
             ConfigError: If it has no API key, and no scope was given (P112).
         """
         if self.scope is not None:
-            return Key(scope=self.scope, model=ask.model)
-        if not self.host_scope and (secret := api_key(request.headers)):
-            return Key(api_key=secret, model=ask.model)
-        if self.host_scope and request.headers.get("api-key"):
-            return Key(api_key=request.headers["api-key"], model=ask.model)
+            return _key(None, self.scope, ask.model)
+        said = _credentials(request.headers)
+        if not self.host_scope and (secret := api_key(said)):
+            return _key(secret, None, ask.model)
+        if self.host_scope and said.get("api-key"):
+            return _key(said["api-key"], None, ask.model)
         if self.host_scope:
-            return Key(scope=request.url.host, model=ask.model)
+            return _key(None, request.url.host, ask.model)
         raise ConfigError(
             "a request has no API key, so nobody's quota is named",
             code="P112",
@@ -160,6 +164,22 @@ class Site:
         if self.refund == "shown":
             return account.refunds.shown
         return self.refund == "always"
+
+
+def _credentials(headers: Any) -> dict[str, str]:
+    """Return those of a request's headers that may hold its API key, in one pass."""
+    found: dict[str, str] = {}
+    for raw, value in headers.raw:
+        if (low := raw.lower()) in _HOLDERS:
+            name, said = low.decode(), value.decode(headers.encoding)
+            found[name] = f"{found[name]}, {said}" if name in found else said
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _key(secret: str | None, scope: str | None, model: str | None) -> Key:
+    """Return the key of a call: many calls have the same."""
+    return Key(secret, model, scope=scope)
 
 
 def with_usage(request: Any, ask: Ask) -> Any:
