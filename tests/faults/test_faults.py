@@ -283,6 +283,88 @@ def test_what_is_not_there(solid, free_port, caller, url, code):
         judge(user, code)
 
 
+class Talker:
+    """Something that listens on a port and says the same to whoever connects."""
+
+    def __init__(self, words):
+        self._words = words
+
+    def __enter__(self):
+        self._server = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self._serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self._server.close()
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self._server.getsockname()[1]}"
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._server.accept()
+                with connection:
+                    connection.recv(65_536)
+                    connection.sendall(self._words)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", "P209"),
+        (b"-ERR unknown command 'EVALSHA'\r\n", "P202"),
+    ],
+    ids=["no Redis at all", "older than scripts"],
+)
+@pytest.mark.parametrize("policy", ["raise", "local", "allow"])
+def test_a_server_that_will_never_do_is_told_at_once(caller, words, code, policy):
+    """
+    No waiting makes another server of it, and no policy lets calls go.
+    """
+    with (
+        Talker(words) as something,
+        caller(something.url, limits="99/min", on_outage=policy) as user,
+    ):
+        wrong, took = rig_stores.timed(user.acquire, "a", timeout=30)
+    assert getattr(wrong, "code", wrong) == code
+    assert not isinstance(wrong, StoreUnavailable)
+    assert took < 1.0
+
+
+@contextlib.contextmanager
+def fewer_rights(admin, solid):
+    admin.execute_command("ACL", "SETUSER", "default", "-evalsha", "-eval")
+    try:
+        yield
+    finally:
+        with redis.Redis(
+            unix_socket_path=str(solid.socket), username="root", password="p"
+        ) as root:
+            root.execute_command("ACL", "SETUSER", "default", "+@all")
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"), [(another_password, "P203"), (fewer_rights, "P204")]
+)
+@pytest.mark.parametrize("policy", ["local", "wait", "allow"])
+def test_what_an_administrator_did_is_no_outage(
+    solid, admin, caller, fault, code, policy
+):
+    """
+    Another password, fewer rights: raised at once, and nobody goes without the store.
+    """
+    admin.execute_command("ACL", "SETUSER", "root", "on", ">p", "~*", "&*", "+@all")
+    with caller(solid.url, limits="99/min", on_outage=policy) as user:
+        user.acquire("a")
+        with fault(admin, solid):
+            wrong, took = rig_stores.timed(user.acquire, "a", timeout=30)
+            assert getattr(wrong, "code", wrong) == code
+            assert took < 1.0
+        user.acquire("a", timeout=5)
+
+
 def test_a_clients_pool_that_is_small_holds_up_nobody(solid, admin):
     """
     A user's client may have one connection, and eight threads call.

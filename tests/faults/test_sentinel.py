@@ -101,21 +101,29 @@ def test_a_sentinel_that_is_gone_is_passed_over(empty, free_port, caller):
         assert admitted(user, "b", 1) == 1
 
 
-@pytest.mark.parametrize("unknown", ["name", "sentinels"])
-def test_a_primary_that_nobody_knows_is_an_error_of_ours(
-    empty, free_port, caller, unknown
-):
+def test_sentinels_that_do_not_answer_are_an_error_of_ours(free_port, caller):
     """
-    No Sentinel answers, or none knows the name: told when one could have by then.
+    Told when one could have by then.
     """
-    url = f"{empty.url}-not"
-    if unknown == "sentinels":
-        url = f"redis+sentinel://127.0.0.1:{free_port}/quota"
+    url = f"redis+sentinel://127.0.0.1:{free_port}/quota"
     with caller(url, limits=LIMIT) as user:
         gone, took = rig_stores.timed(user.try_acquire, "a")
     assert isinstance(gone, StoreUnavailable)
     assert gone.code == "P201"
     assert took < 1.5
+
+
+@pytest.mark.parametrize("policy", ["raise", "local", "allow"])
+def test_a_name_that_no_sentinel_knows_is_told_at_once(empty, caller, policy):
+    """
+    All of them answer: no waiting cures it.
+    """
+    with caller(f"{empty.url}-not", limits=LIMIT, on_outage=policy) as user:
+        wrong, took = rig_stores.timed(user.acquire, "a", timeout=30)
+    assert not isinstance(wrong, StoreUnavailable)
+    assert wrong.code == "P215"
+    assert "quota-not" in str(wrong)
+    assert took < 1.0
 
 
 def test_sentinels_and_servers_with_users_of_their_own(empty, caller):

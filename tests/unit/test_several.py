@@ -28,13 +28,13 @@ def test_tls_reaches_every_node_and_sentinel():
     """
     rediss+cluster and rediss+sentinel, with the options of redis-py's TLS connections.
     """
-    source = several("rediss", "cluster", "h1,h2?ssl_ca_certs=/ca.pem", TIMES)
+    source = several("rediss", "cluster", f"h1,h2?ssl_ca_certs={__file__}", TIMES)
     assert source._kinds[0] is SSLConnection
-    assert source._options["ssl_ca_certs"] == "/ca.pem"
-    source = several("rediss", "sentinel", "h1/quota?ssl_ca_certs=/ca.pem", TIMES)
+    assert source._options["ssl_ca_certs"] == __file__
+    source = several("rediss", "sentinel", f"h1/quota?ssl_ca_certs={__file__}", TIMES)
     (sentinel,) = source._sentinels
     assert sentinel[0] is source._kinds[0] is SSLConnection
-    assert sentinel[2]["ssl_ca_certs"] == "/ca.pem"
+    assert sentinel[2]["ssl_ca_certs"] == __file__
     source = several("rediss", "sentinel", "h1/quota?sentinel_ssl=no", TIMES)
     assert source._sentinels[0][0] is Connection
     assert source._kinds[0] is SSLConnection

@@ -52,6 +52,19 @@ def test_tls_stays_tls_in_both_kinds():
     assert issubclass(asynchronous, AsyncSSLConnection)
 
 
+@pytest.mark.parametrize("option", ["ssl_ca_certs", "ssl_certfile", "ssl_keyfile"])
+def test_a_file_of_certificates_that_is_not_there_is_told_when_the_store_is_named(
+    option,
+):
+    """
+    Later it would look like a server that nobody can reach.
+    """
+    with pytest.raises(ConfigError, match="no file /no/such,") as told:
+        UrlSource(f"rediss://:hunter2@h/0?{option}=/no/such", 0.5, 0.5)
+    assert told.value.code == "P106"
+    assert "hunter2" not in str(told.value)
+
+
 @pytest.mark.parametrize("kind", [redis.Redis, redis.asyncio.Redis])
 def test_a_users_client_lends_its_address_and_not_its_retries(kind):
     """

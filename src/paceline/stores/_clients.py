@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import Any
 
 import redis
@@ -15,6 +16,7 @@ from .._errors import ConfigError
 from ._bounded import bounded
 
 _CONNECTIONS = 64
+_FILES = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
 PAIRS: dict[type[Any], type[Any]] = {
     blocking.Connection: aio.Connection,
     blocking.SSLConnection: aio.SSLConnection,
@@ -55,6 +57,13 @@ def parse(
         raise ConfigError(
             "the store's URL makes no sense", code="P106", hint=hint
         ) from None
+    for name in _FILES:
+        if not Path(options.get(name) or ".").exists():
+            raise ConfigError(
+                f"there is no file {options[name]}, of {name} in the store's URL",
+                code="P106",
+                hint="Write its path as the process sees it, from / on.",
+            )
     return kind, options
 
 

@@ -14,10 +14,10 @@ from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
 )
 
+from ._hopeless import NoPrimary, nobody
 from ._pack import pack
 from ._pipes import SyncPipes
 from ._resp import readable
-from ._sending import NoPrimary
 from ._slots import Address, Atlas, redirection
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class ClusterPipes:
             self._charting.release()
 
     def _ask_around(self, until: float) -> None:
-        problem: BaseException | None = None
+        problems: list[BaseException] = []
         for address in self._atlas.guides():
             end = min(until, time.monotonic() + GUIDE)
             try:
@@ -116,11 +116,11 @@ class ClusterPipes:
             except AuthenticationError:
                 raise
             except LOST as error:
-                problem = error
+                problems.append(error)
             else:
                 self._keep(self._atlas.draw(reply, address))
                 return
-        raise NoPrimary("no node of the cluster answers") from problem
+        raise nobody("no node of the cluster answers", problems)
 
     def _keep(self, nodes: set[Address]) -> None:
         with self._lock:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import AuthenticationError, ClusterDownError, ResponseError
 
+from ._hopeless import NoPrimary, nobody
 from ._nodes import ASKING, GUIDE, HOPS, LOST, SLOTS
 from ._pack import pack
 from ._pipes import AsyncPipes
 from ._resp import readable
-from ._sending import NoPrimary
 from ._slots import Address, Atlas, redirection
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class AsyncClusterPipes:
             raise NoPrimary("nobody said in time who has which slots") from error
 
     async def _ask_around(self, until: float) -> None:
-        problem: BaseException | None = None
+        problems: list[BaseException] = []
         for address in self._atlas.guides():
             end = min(until, time.monotonic() + GUIDE)
             try:
@@ -112,11 +112,11 @@ class AsyncClusterPipes:
             except AuthenticationError:
                 raise
             except LOST as error:
-                problem = error
+                problems.append(error)
             else:
                 await self._keep(self._atlas.draw(reply, address))
                 return
-        raise NoPrimary("no node of the cluster answers") from problem
+        raise nobody("no node of the cluster answers", problems)
 
     async def _keep(self, nodes: set[Address]) -> None:
         for address in [each for each in self._nodes if each not in nodes]:

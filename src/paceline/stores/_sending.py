@@ -25,6 +25,8 @@ from redis.exceptions import (
     TryAgainError,
 )
 
+from ._hopeless import NoPrimary, is_hopeless
+
 if TYPE_CHECKING:
     from .._calls import Call
     from .._errors import StoreError
@@ -92,6 +94,8 @@ class Sending:
 
     def failed(self, error: BaseException) -> bool:
         """Note a failure; tell whether to send again."""
+        if is_hopeless(error):
+            return False
         if never_sent(error) or passing(error) or elsewhere(error):
             # Nothing was done; there may be somebody else who will.
             again = self._successor or isinstance(error, BusyLoadingError)
@@ -147,10 +151,6 @@ def elsewhere(error: BaseException) -> bool:
     return isinstance(error, AskError | MovedError) or (
         isinstance(error, ResponseError) and str(error).startswith(("ASK ", "MOVED "))
     )
-
-
-class NoPrimary(RedisConnectionError):  # noqa: N818 -- reads as what it says
-    """Nobody says which server to ask."""
 
 
 def never_sent(error: BaseException) -> bool:

@@ -12,6 +12,7 @@ import socket
 from redis import exceptions as client
 
 from .._errors import StoreError, StoreUnavailable
+from ._hopeless import unfit, unknown_name
 from ._needs import RULE
 
 FAILURES = (
@@ -31,6 +32,10 @@ def translate(error: BaseException, where: str) -> StoreError:
     """Return the error of ours that says what *error* means for a caller."""
     if isinstance(error, StoreError):
         return error
+    if (reason := unfit(error)) is not None:
+        return _other_tls(reason, where)
+    if (reason := unknown_name(error)) is not None:
+        return _unknown_name(reason, where)
     for kinds, make in _RULES:
         if isinstance(error, kinds):
             return make(error, where)
@@ -42,6 +47,25 @@ def _authentication(_: BaseException, where: str) -> StoreError:
         f"{where} wants another user or password",
         code="P203",
         hint="Put them in the URL: redis://user:password@host:6379/0.",
+    )
+
+
+def _other_tls(reason: str, where: str) -> StoreError:
+    return StoreError(
+        f"there is no TLS with {where}: {reason}",
+        code="P214",
+        hint="In the URL: ?ssl_ca_certs=/its/authority.pem, the host's name as its "
+        "certificate has it, and ssl_certfile= and ssl_keyfile= if it wants one of "
+        'yours; "redis://" if it has no TLS.',
+    )
+
+
+def _unknown_name(reason: str, where: str) -> StoreError:
+    return StoreError(
+        f"{where}: {reason}",
+        code="P215",
+        hint="The name is the first part of the URL's path, as in "
+        '"redis+sentinel://host/name"; SENTINEL MASTERS lists those that there are.',
     )
 
 
@@ -181,7 +205,6 @@ _CAUSES: tuple[
     (FileNotFoundError, "no such socket"),
 )
 _WORDS = (
-    ("CERTIFICATE_VERIFY_FAILED", "nobody known vouches for its certificate"),
     ("Connection refused", "connection refused"),
     ("closed", "the connection was closed"),
 )

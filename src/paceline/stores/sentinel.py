@@ -22,9 +22,10 @@ from redis.retry import Retry
 
 from ._bounded import bounded
 from ._clients import async_client, settings, sync_client
+from ._hopeless import UnknownName, nobody
 from ._pack import pack
 from ._resp import readable
-from ._sending import NoPrimary, Window
+from ._sending import Window
 from ._slots import address
 from .cluster import FAILOVER
 
@@ -110,7 +111,7 @@ class Compass:
 
     def find(self, until: float) -> Address:
         """Ask the Sentinels, the one that answered last first."""
-        problem: BaseException | None = None
+        problems: list[BaseException] = []
         for pool in list(self._pools):
             connection = pool.make_connection()
             try:
@@ -121,13 +122,16 @@ class Compass:
             except AuthenticationError:
                 raise
             except _LOST as error:
-                problem = error
+                problems.append(error)
                 continue
             finally:
                 connection.disconnect()
             if reply:
                 return self._note(pool, reply)
-        raise NoPrimary(self._nobody) from problem
+        raise self._none(problems)
+
+    def _none(self, problems: Sequence[BaseException]) -> RedisConnectionError:
+        return nobody(self._nobody, problems) if problems else UnknownName(self._nobody)
 
     def _note(self, pool: Any, reply: Any) -> Address:
         try:
@@ -150,7 +154,7 @@ class AsyncCompass(Compass):
 
     async def find_async(self) -> Address:
         """Ask the Sentinels, the one that answered last first."""
-        problem: BaseException | None = None
+        problems: list[BaseException] = []
         for pool in list(self._pools):
             connection = pool.make_connection()
             try:
@@ -164,7 +168,7 @@ class AsyncCompass(Compass):
             except AuthenticationError:
                 raise
             except _LOST as error:
-                problem = error
+                problems.append(error)
                 continue
             finally:
                 await connection.disconnect(nowait=True)
@@ -173,7 +177,7 @@ class AsyncCompass(Compass):
                 for follower in list(self.followers):
                     follower.left_behind()
                 return primary
-        raise NoPrimary(self._nobody) from problem
+        raise self._none(problems)
 
 
 class _Follower:
