@@ -176,8 +176,8 @@ class SyncRedis:
     def _send(self, call: Call, sending: Sending) -> Any:
         script, args = load(call.script), call.on(sending.lane)
         key, until = call.key, sending.until
-        # Outside of the error's handler: else what fails then, or fakeredis, holds on to
-        # the error, and with it to the frames of all callers.
+        # Outside of the error's handler: else what fails then, or fakeredis, holds on
+        # to the error, and with it to the frames of all callers.
         with suppress(NoScriptError):
             return self._pipes.call(key, ("EVALSHA", script.sha, 1, key, *args), until)
         # EVAL also caches the script: one more round trip per server restart.
