@@ -1,5 +1,6 @@
 -- One field of the hash holds every limit of one account (a model, or what all models
--- of a key share) in one value of fixed-width decimals:
+-- of a key share) in one value of fixed-width decimals (a window's log, which is long,
+-- has shorter digits: lib/digits):
 --
 --   epoch 20   seq 13   last 16   shift 16   cool 16   tail 16   until 16
 --   then per limit:

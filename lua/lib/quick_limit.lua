@@ -12,6 +12,8 @@ local QUICK_HALF = 1000000000
 -- A number is rounded up by x + -x % 1: a call of math.ceil would take ten times as long.
 local quick_sub, quick_format = string.sub, string.format
 
+--- @include "lib/digits"
+
 -- A moment, as text of 16 digits.
 local function quick_moment(moment)
     local low = moment % QUICK_HALF
@@ -26,7 +28,7 @@ local function quick_open(limit, now)
     if limit.from == 0 then
         limit.at = kind == QUICK_WINDOW and now - limit.p1 or now
         limit.t, limit.at_text = now, quick_moment(limit.at)
-        limit.text = kind == QUICK_WINDOW and "000000000000" or ""
+        limit.text = kind == QUICK_WINDOW and "       " or ""
         return kind == QUICK_WINDOW or kind == QUICK_BUCKET
     end
     limit.at_text = quick_sub(value, limit.from + 8, limit.from + 23)
@@ -35,23 +37,23 @@ local function quick_open(limit, now)
     limit.at = at
     if kind == QUICK_WINDOW then
         -- text: the log up to the last entry; first: what has left the window.
-        limit.sum = quick_sub(value, stop - 11, stop) + 0
+        limit.sum = digits_read(value, stop - 6)
         if now - at > 4000000000000 or limit.sum > 400000000000 then
             return false
         end
-        local entry, gone = body + 12, now - limit.p1 - at
-        local last = stop - 24
-        local t = last >= entry and quick_sub(value, last, last + 12) + 0 or gone
+        local entry, gone = body + 7, now - limit.p1 - at
+        local last = stop - 13
+        local t = last >= entry and digits_read(value, last) or gone
         limit.t = at + t
         if t <= gone then
-            limit.text, limit.first = quick_sub(value, stop - 11, stop), limit.sum
+            limit.text, limit.first = quick_sub(value, stop - 6, stop), limit.sum
             return true
         end
-        while quick_sub(value, entry, entry + 12) + 0 <= gone do
-            entry = entry + 25
+        while digits_read(value, entry) <= gone do
+            entry = entry + 14
         end
         limit.text, limit.first =
-            quick_sub(value, entry - 12, last - 1), quick_sub(value, entry - 12, entry - 1) + 0
+            quick_sub(value, entry - 7, last - 1), digits_read(value, entry - 7)
         limit.entry = quick_sub(value, last, stop)
         return limit.t <= now
     elseif kind == QUICK_BUCKET then
@@ -156,7 +158,7 @@ local function quick_status(limit, now, cost, times, reply, n, step)
     elseif kind == QUICK_CALENDAR then
         life = sum > 0 and limit.t - now or 0
     elseif sum > limit.first then
-        if not limit.changed and quick_sub(limit.text, -12) + 0 == sum then
+        if not limit.changed and digits_read(limit.text, #limit.text - 6) == sum then
             return false
         end
         life = limit.t + limit.p1 - now
@@ -211,13 +213,13 @@ local function quick_body(limit)
     elseif not limit.changed and limit.from > 0 then
         return "", quick_sub(value, limit.body, limit.next - 1)
     end
+    if kind == QUICK_WINDOW then
+        return limit.text, limit.entry .. digits_pair(limit.t - limit.at, limit.sum)
+    end
     local sum_low, t_low = limit.sum % QUICK_HALF, (limit.t - limit.at) % QUICK_HALF
     local sum_high = (limit.sum - sum_low) / QUICK_HALF
     local t_high = (limit.t - limit.at - t_low) / QUICK_HALF
-    if kind == QUICK_WINDOW then
-        local last = quick_format("%04d%09d%03d%09d", t_high, t_low, sum_high, sum_low)
-        return limit.text, limit.entry .. last
-    elseif kind == QUICK_CALENDAR then
+    if kind == QUICK_CALENDAR then
         return quick_sub(value, limit.body, limit.body + 31) .. quick_format(
             "%04d%09d",
             sum_high,

@@ -3,7 +3,7 @@
 -- An entry is a slot: T, the last moment booked in it, and S, the running sum of costs
 -- up to and with it, so that a sum is a difference and only the ends are parsed:
 --
---   sum before the first entry 12     then, ordered by T:  T - at 13   S 12
+--   sum before the first entry    then, ordered by T:  T - at, S    (lib/digits)
 --
 -- A cost fits at t when all costs with T > t - length, future ones included, leave room
 -- for it. Then no window ever holds more than the capacity: of the acts in one window
@@ -12,23 +12,28 @@
 --
 -- limit.p1 length, us    limit.p2 slot, us    limit.p3 most entries when booking ahead
 
+--- @include "lib/digits"
+
 local window = {}
 
 -- So many capacities may be booked ahead beyond the one in use; at the largest capacity
 -- the sums then still fit their digits.
 local WINDOW_AHEAD = 5
 
+-- The sum of a log without entries.
+local WINDOW_NOTHING = "       "
+
 local function window_time(section, i)
-    return section.at + tonumber(string.sub(section.body, 25 * i - 12, 25 * i))
+    return section.at + digits_read(section.body, 14 * i - 6)
 end
 
 local function window_sum(section, i)
-    return tonumber(string.sub(section.body, 25 * i + 1, 25 * i + 12))
+    return digits_read(section.body, 14 * i + 1)
 end
 
 -- Overruns beyond all reason must not outgrow the digits.
 local function window_entry(offset, sum)
-    return string.format("%013.0f%012.0f", offset, math.min(sum, 999999999999))
+    return digits_pair(offset, math.min(sum, DIGITS_MOST))
 end
 
 -- The first i below `high` at which `get` reaches a value; `high` if none does.
@@ -52,7 +57,7 @@ end
 
 -- Room for another 50 days and another full capacity before digits run out.
 local function window_rebase(section, at)
-    local first, parts = window_sum(section, 0), { "000000000000" }
+    local first, parts = window_sum(section, 0), { WINDOW_NOTHING }
     for i = 1, section.n do
         parts[i + 1] = window_entry(window_time(section, i) - at, window_sum(section, i) - first)
     end
@@ -62,14 +67,17 @@ end
 function window.open(limit, now)
     local section = limit.section
     if not section.body then
-        section.at, section.body, section.n = now - limit.p1, "000000000000", 0
+        section.at, section.body, section.n = now - limit.p1, WINDOW_NOTHING, 0
         return
     end
-    section.n = (#section.body - 12) / 25
+    section.n = (#section.body - 7) / 14
+    if section.n % 1 > 0 or window_sum(section, 0) > DIGITS_MOST then
+        error("a window's log in a format of another release")
+    end
     -- Entries that have left the window go; what they cost stays in the first sum.
     local live = window_find(section, now - limit.p1 + 1)
     if live > 1 then
-        section.body = string.sub(section.body, 25 * live - 24)
+        section.body = string.sub(section.body, 14 * live - 13)
         section.n = section.n - live + 1
     end
     if now - section.at > 4000000000000 or window_sum(section, section.n) > 400000000000 then
@@ -104,7 +112,7 @@ end
 
 -- Add cost (or, negative, take it back) to entry i and all sums after it.
 local function window_add(section, i, cost)
-    local parts = { string.sub(section.body, 1, 25 * i - 13) }
+    local parts = { string.sub(section.body, 1, 14 * i - 7) }
     for k = i, section.n do
         parts[#parts + 1] =
             window_entry(window_time(section, k) - section.at, window_sum(section, k) + cost)
@@ -124,9 +132,9 @@ function window.book(limit, moment, cost)
             section.n = section.n + 1
         end
         local sum = window_sum(section, kept - 1)
-        section.body = string.sub(section.body, 1, 25 * i - 13)
+        section.body = string.sub(section.body, 1, 14 * i - 7)
             .. window_entry(moment - section.at, sum)
-            .. string.sub(section.body, 25 * kept - 12)
+            .. string.sub(section.body, 14 * kept - 6)
     end
     window_add(section, i, cost)
 end

@@ -49,6 +49,13 @@ class Section:
         """Read *width* digits of the body."""
         return int(self.body[start : start + width])
 
+    def digits(self, start: int) -> int:
+        """Read a number of the body as ``lua/lib/digits.lua`` writes it."""
+        number = 0
+        for character in self.body[start : start + 7]:
+            number = number * 95 + ord(character) - 32
+        return number
+
 
 @dataclass(frozen=True, slots=True)
 class Field:

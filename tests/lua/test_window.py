@@ -1,8 +1,11 @@
 """A sliding window never holds more than its limit, and knows when there is room."""
 
 import pytest
+import redis
 
 from paceline import SlidingWindow, _wire
+from paceline._standing import standing
+from paceline._state import read_field
 from scripts import SECOND, Account
 
 
@@ -108,7 +111,7 @@ def test_memory_is_bounded_whatever_the_limit(clean_server):
     for _ in range(1000):
         account.now += 71_000
         account.acquire(100)
-    assert len(account.state()["m:"]) < 113 + 90 + 25 * 62
+    assert len(account.state()["m:"]) < 113 + 90 + 14 * 62
 
 
 def test_booking_ahead_is_bounded_too(clean_server):
@@ -123,6 +126,43 @@ def test_booking_ahead_is_bounded_too(clean_server):
     refused = [a for a in answers if a.booking is None]
     assert refused
     assert all(0 < a.wait_us <= SECOND for a in refused)
-    assert len(account.state()["m:"]) < 113 + 90 + 25 * 20
+    assert len(account.state()["m:"]) < 113 + 90 + 14 * 20
     account.now += refused[0].wait_us
     assert account.acquire(wait=3600).booking
+
+
+def test_a_window_of_a_month_keeps_its_moments(clean_server):
+    """
+    They lie far from the one that they are relative to, and are kept exactly.
+    """
+    account = Account(clean_server.client(), SlidingWindow(2, 30 * 86_400.0))
+    account.acquire()
+    account.now += 10 * 86_400 * SECOND + 1
+    account.acquire()
+    assert account.acquire().decision.retry_after == 20 * 86_400 - 1e-6
+    account.now += 20 * 86_400 * SECOND - 2
+    assert not account.acquire().decision
+    account.now += 1
+    assert account.acquire().decision
+    assert account.peek()[0].remaining == 0
+
+
+@pytest.mark.parametrize("entries", [1, 11])
+def test_a_log_of_another_format_is_an_error_and_no_guess(account, entries):
+    """
+    Decimals, as before: of a length that is wrong, and of one that could be right.
+    """
+    account.acquire()
+    value = account.state()["m:"]
+    tag = account.policy.limits[0].tag
+    body = f"{0:012}" + f"{999_999:013}{1:012}" * entries
+    head = f"{value[:113]}{len(tag):02}{len(body):06}"
+    strange = head + value[121 : 113 + 53 + len(tag)] + body
+    account.client.hset(account.key, "m:", strange)
+    for act in (account.acquire, account.peek):
+        with pytest.raises(redis.ResponseError, match="format of another release"):
+            act()
+    assert account.state()["m:"] == strange
+    field = read_field(strange, account.now)
+    with pytest.raises(ValueError, match="format of another release"):
+        standing(field.sections[0], field, account.now)

@@ -194,7 +194,7 @@ def _bucket(body):
 def most_bytes(limit):
     """How long the body of a limit's state ever gets."""
     if isinstance(limit, SlidingWindow):
-        return 12 + 25 * (9 * limit.slots + 3)
+        return 7 + 14 * (9 * limit.slots + 3)
     if isinstance(limit, TokenBucket):
         return 91 + 41 * 481 + 32 * 33
     return 29 * 62 if limit.tag == "c" else 74

@@ -175,6 +175,22 @@ LIMITS = (
         ("lua/test_window.py::test_a_refund_touches_no_other_slot",),
     ),
     Mutant(
+        "window of decimals",
+        "a log in a format of another release is no log",
+        "lib/window",
+        " or window_sum(section, 0) > DIGITS_MOST then",
+        " then",
+        ("lua/test_window.py::test_a_log_of_another_format_is_an_error_and_no_guess",),
+    ),
+    Mutant(
+        "moments lose a digit",
+        "moments of a window of a month are kept to the microsecond",
+        "lib/digits",
+        "(high - b) / 95 + 32",
+        "32",
+        ("lua/test_window.py::test_a_window_of_a_month_keeps_its_moments",),
+    ),
+    Mutant(
         "window ahead without bound",
         "sums of bookings ahead never outgrow their digits",
         "lib/window",
