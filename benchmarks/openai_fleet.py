@@ -17,9 +17,10 @@ Each row is a JSON line, as the mock counted it: `answers_429` from start to end
 time, when the bucket that was full at the start is empty: of requests and of tokens
 that stay charged, what was admitted; of tokens that come back, what answers used.
 `failed` are calls that failed in the end. `over_bucket` is by how many units arrivals
-overran the bucket at the worst moment. With --check it ends with 1 if paceline met a
-429, or used less than 95 %, in any row; but for the share of the row that must find out
-by itself that tokens come back, which calls that overlap cannot show.
+overran the bucket at the worst moment. `found_out_after` is when the last process knew
+that tokens come back; the row that must find that out by itself runs for fifteen
+seconds more before its share counts. With --check it ends with 1 if paceline met a 429,
+or used less than 95 %, in any row.
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ GUARD = 0.1
 START_SECONDS = 120.0
 ANSWER_SECONDS = 20.0
 LEAST_USED = 0.95
+# To find out how it is charged, and to get going.
+LEARNING_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,12 @@ class Row:
     binding: str
     charge: Literal["reserve", "actual"]
     client: str
+
+    @property
+    def lead(self) -> float:
+        """Seconds after which it runs as it will."""
+        untold = (self.charge, self.client) == ("actual", "paceline")
+        return LEARNING_SECONDS if untold and self.binding == "tokens" else 0.0
 
 
 @dataclass(frozen=True)
@@ -101,13 +110,13 @@ def rows() -> Iterator[Row]:
                 yield Row(binding, charge, 'paceline refund="always"')
 
 
-def work(order: Order) -> dict[str, int]:
+def work(order: Order) -> dict[str, float]:
     """Let the tasks of one process call until the time is over."""
     return asyncio.run(_work(order))
 
 
-async def _work(order: Order) -> dict[str, int]:
-    counts = {"calls": 0, "failed": 0}
+async def _work(order: Order) -> dict[str, float]:
+    counts: dict[str, float] = {"calls": 0, "failed": 0}
     # An answer that never comes is a failed call, not a benchmark that never ends.
     client = openai.AsyncOpenAI(
         base_url=order.base_url, api_key=order.api_key, timeout=ANSWER_SECONDS
@@ -127,7 +136,8 @@ async def _work(order: Order) -> dict[str, int]:
         await limiter.peek_async("connect before the start")
     if _barrier is not None:
         await asyncio.to_thread(_barrier.wait, START_SECONDS)
-    end = time.monotonic() + order.seconds
+    start = time.monotonic()
+    end = start + order.row.lead + order.seconds
 
     async def again() -> None:
         while time.monotonic() < end:
@@ -141,9 +151,15 @@ async def _work(order: Order) -> dict[str, int]:
             except openai.APIError:
                 counts["failed"] += 1
 
-    await asyncio.gather(*(again() for _ in range(TASKS)))
+    async def watch() -> None:
+        while limiter is not None and time.monotonic() < end:
+            if any(each.gives_back for each in learnt(client)):
+                counts["found_out_after"] = time.monotonic() - start
+                return
+            await asyncio.sleep(0.05)
+
+    await asyncio.gather(watch(), *(again() for _ in range(TASKS)))
     if limiter is not None:
-        counts["found_out"] = sum(each.gives_back for each in learnt(client))
         await limiter.aclose()
     await client.close()
     return counts
@@ -172,7 +188,7 @@ def measure(row: Row, store: str, seconds: float) -> dict[str, Any]:
         with ProcessPoolExecutor(PROCESSES, context, prepare, (barrier,)) as pool:
             running = [pool.submit(work, order) for _ in range(PROCESSES)]
             barrier.wait(START_SECONDS)
-            time.sleep(seconds / 3)
+            time.sleep(row.lead + seconds / 3)
             before, earlier = time.monotonic(), account_of(mock, row)[1]
             time.sleep(seconds * 2 / 3)
             after, later = time.monotonic(), account_of(mock, row)[1]
@@ -181,6 +197,7 @@ def measure(row: Row, store: str, seconds: float) -> dict[str, Any]:
     comes_back = (row.binding, row.charge) == ("tokens", "actual")
     what = "settled" if comes_back else "admitted"
     rate = binding["limit"] / binding["per"]
+    found = [each["found_out_after"] for each in parts if "found_out_after" in each]
     used = (later[what] - earlier[what]) / (rate * (after - before))
     return {
         **asdict(row),
@@ -189,7 +206,8 @@ def measure(row: Row, store: str, seconds: float) -> dict[str, Any]:
         "answers_429": account["answers_429"],
         "used": round(used, 4),
         "over_bucket": round(binding["offered_bucket_excess"], 1),
-        "processes_that_found_out": sum(part.get("found_out", 0) for part in parts),
+        "processes_that_found_out": len(found),
+        "found_out_after": round(max(found), 1) if found else None,
     }
 
 
@@ -209,9 +227,8 @@ def main() -> int:
         print(json.dumps(result), flush=True)
         if row.client == "sdk":
             continue
-        untold = row == Row("tokens", "actual", "paceline")
         wrong += result["answers_429"] > 0
-        wrong += result["used"] < LEAST_USED and not untold
+        wrong += result["used"] < LEAST_USED
     return int(options.check and wrong > 0)
 
 

@@ -11,7 +11,8 @@ ARGV           in this order; a list is its length, then its rows
   account      a field, counted from 1
   name         of a fact, 1 to 99 bytes
   value        up to 9999 bytes; it takes the place of the one before
-  life         us from now for which it holds; 0 forgets it
+  life         us from now for which it holds; 0 forgets it; below 0: for as long, but
+               not in the place of one that holds
 
 Returns        { 1, now, per field: how many facts, then (name, value, us left) of each }
 
@@ -36,7 +37,10 @@ end
 
 local rows = args_rows({ "account", "name", "value", "life" })
 for _, row in ipairs(rows) do
-    facts_put(kept[tonumber(row.account)], row.name, row.value, now + tonumber(row.life))
+    local facts, life = kept[tonumber(row.account)], tonumber(row.life)
+    if life >= 0 or not facts_has(facts, row.name) then
+        facts_put(facts, row.name, row.value, now + math.abs(life))
+    end
 end
 if #rows > 0 then
     facts_save(names, kept, now)

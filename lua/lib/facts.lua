@@ -24,6 +24,15 @@ local function facts_decode(text, now)
     return facts
 end
 
+local function facts_has(facts, name)
+    for _, fact in ipairs(facts) do
+        if fact.name == name then
+            return true
+        end
+    end
+    return false
+end
+
 -- One that holds no longer than until `now` is left out by whoever reads it next.
 local function facts_put(facts, name, value, stop)
     for i = #facts, 1, -1 do

@@ -41,12 +41,15 @@ class Fact(NamedTuple):
         seconds: For how long it holds. 0.0 withdraws it.
 
         everywhere: Whether it holds for all models of the scope.
+
+        yields: Whether one of its name that holds already stays as it is.
     """
 
     name: str
     value: str
     seconds: float
     everywhere: bool = False
+    yields: bool = False
 
 
 class Known(NamedTuple):
@@ -62,7 +65,7 @@ def encode_note(
     """Encode a call of ``lua/note.lua``."""
     args: list[Arg] = [clock.now, *_fields(policy), len(facts)]
     for fact in facts:
-        life = round(fact.seconds * SECOND_US)
+        life = round(fact.seconds * SECOND_US) * (-1 if fact.yields else 1)
         args += (1 if fact.everywhere else 2, fact.name, fact.value, life)
     return Call("note", scope.key, tuple(args))
 

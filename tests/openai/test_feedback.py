@@ -94,6 +94,16 @@ def test_absent_and_negative_values_are_unknown():
     assert readings({"content-type": "application/json"}, NOW) == ()
 
 
+def test_an_answer_from_a_cache_says_nothing_of_now():
+    """
+    It has an age, and repeats what a provider said of its limits some time ago.
+    """
+    said = {"x-ratelimit-limit-tokens": "600", "x-ratelimit-remaining-tokens": "599"}
+    assert readings(said, NOW) == (Reading("tokens", 600, 599),)
+    assert readings({"Age": "3", **said}, NOW) == ()
+    assert readings({**said, "age": "0"}, NOW) == ()
+
+
 def test_a_projects_limit_stands_beside_the_organisations():
     """
     x-ratelimit-*-project-tokens counts tokens too, and is told apart.

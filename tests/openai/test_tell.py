@@ -75,6 +75,17 @@ def test_a_fact_holds_until_its_end_and_a_new_value_takes_its_place(board):
     assert board(at=11.0) == {}
 
 
+def test_a_fact_that_yields_takes_nobodys_place(board):
+    """
+    The first of its name stays, for as long as it holds; then the next is the first.
+    """
+    board(_facts.Fact("epoch:1", "mine", 5.0, yields=True))
+    late = _facts.Fact("epoch:1", "yours", 9.0, yields=True)
+    assert board(late, at=1.0) == {"epoch:1": ("mine", 4.0)}
+    assert board(late, at=5.0) == {"epoch:1": ("yours", 9.0)}
+    assert board(_facts.Fact("epoch:1", "hers", 9.0), at=6.0)["epoch:1"][0] == "hers"
+
+
 def test_a_fact_is_of_one_model_or_of_the_scope(board):
     """
     Other models hear what holds everywhere, and nothing else.

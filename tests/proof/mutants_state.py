@@ -194,6 +194,14 @@ STATE = (
         ),
     ),
     Mutant(
+        "a fact that never yields",
+        "who is the first to name an epoch names it",
+        "note",
+        "if life >= 0 or not facts_has(facts, row.name) then",
+        "if true then",
+        ("openai/test_tell.py::test_a_fact_that_yields_takes_nobodys_place",),
+    ),
+    Mutant(
         "corrections not told",
         "who counts the processes hears what they tell",
         "clients",

@@ -117,12 +117,18 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def readings(headers: Mapping[str, str], now: float) -> tuple[Reading, ...]:
-    """Return what the headers say of each limit; *now* is in seconds of the epoch."""
+    """
+    Return what the headers say of each limit; *now* is in seconds of the epoch.
+
+    An answer from a cache, which has an age, says nothing of now.
+    """
     said: dict[tuple[str, bool], dict[str, str]] = {}
     ietf = False
     for raw, value in headers.items():
         name = raw.lower()
         if _COMMON not in name:
+            if name == "age":
+                return ()
             continue
         ietf = ietf or name == _COMMON
         if (meant := _meaning(name)) is not None:

@@ -11,6 +11,7 @@ from paceline._concurrency import LEARNING, Concurrency
 from paceline._policy import is_learnt
 from paceline._provider.estimate import Ratio
 
+from ._epochs import Epochs
 from ._gait import Gait
 from ._learn import Limits, Refunds
 from ._pace import Pace
@@ -61,6 +62,7 @@ class Account:
         self.pace: Pace = Pace()
         self.gait: Gait = Gait()
         self.refunds: Refunds = Refunds()
+        self.epochs: Epochs = Epochs()
         self.limits: Limits = Limits()
         self.usual_output: float = 0.0
         self.lock: threading.Lock = threading.Lock()

@@ -23,7 +23,7 @@ from paceline._provider.usage import BodyReader, StreamReader, Usage, from_body
 from . import _errors
 from ._effects import Close, Enter, Now, Plan, Post, Send, Sleep, Tap, Verb, Watch
 from ._gait import ABREAST, LEAST_NAP, MOST_NAP, seconds
-from ._listen import hear, limits_in, listen
+from ._listen import count, hear, limits_in, listen
 from ._site import Priced, Site, with_usage
 from ._tell import found_out, hear_of_refusals, meet
 
@@ -219,6 +219,7 @@ def send(
     def settle(usage: Usage | None) -> dict[str, int]:
         return _settlement(site, account, priced, usage)
 
+    count(site, account, said, priced, sent, heard)
     if options.get("stream"):
         reader = _reader(response, hide=hide) if priced.ask.metered else None
 

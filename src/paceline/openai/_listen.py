@@ -41,14 +41,14 @@ _SILENT = 5
 
 def limits_in(headers: Any) -> dict[str, str]:
     """
-    Return those of an answer's headers that speak of limits.
+    Return those of an answer's headers that speak of limits, or of how old it is.
 
     Args:
         headers: As httpx keeps them; it would make texts of all of them.
     """
     found: dict[str, str] = {}
     for raw, value in headers.raw:
-        if _COMMON in (low := raw.lower()):
+        if _COMMON in (low := raw.lower()) or low == b"age":
             name, said = low.decode("latin-1"), value.decode("latin-1")
             found[name] = f"{found[name]}, {said}" if name in found else said
     return found
@@ -96,6 +96,26 @@ def hear(
             _log.debug("%s: others used %s", account.key.label, charge)
     except PacelineError as failure:
         _log.debug("%s: accounts not compared: %s", account.key.label, failure)
+
+
+def count(
+    site: Site,
+    account: Account,
+    said: Iterable[Reading],
+    priced: Priced,
+    sent: float,
+    heard: float,
+) -> None:
+    """Count what an answered call was charged, while it is open what comes back."""
+    sure = priced.sure
+    if site.refund != "shown" or account.refunds.shown or sure is None:
+        return
+    for reading in said:
+        if reading.unit == "tokens" and not reading.project:
+            if limit := same_limit(reading, account.configured):
+                with account.lock:
+                    account.epochs.count(sent, heard, sure, reading, limit.per)
+            return
 
 
 def listen(

@@ -115,8 +115,10 @@ def unpaid(
 def _exchange(
     site: Site, account: Account, now: float, facts: Sequence[Fact]
 ) -> Plan[None]:
+    open_ = site.refund == "shown" and not account.refunds.shown
     with account.lock:
         learnt = news(account)
+        learnt += account.epochs.facts(now) if open_ else ()
     try:
         known = yield Verb(site.limiter, "exchange", (account.key, [*facts, *learnt]))
     except PacelineError as failure:
@@ -124,12 +126,18 @@ def _exchange(
         _log.debug("%s: facts were not shared: %s", account.key.label, failure)
         return
     account.look_up(site.limiter)
+    heard = yield Now()
     with account.lock:
         adopt(account, known, now)
+        proved = open_ and account.epochs.meet(known, now, heard)
+        if proved:
+            come_back(account)
     if PAUSE in known:
         code, seconds = known[PAUSE]
         if site.accounts.paused(account.key, now) is None:
             site.accounts.pause(account.key, now, code, _HEARD, seconds)
+    if proved:
+        yield from _exchange(site, account, heard, ())  # the others wait for it
 
 
 def news(account: Account) -> list[Fact]:
@@ -158,6 +166,13 @@ def news(account: Account) -> list[Fact]:
     return facts
 
 
+def come_back(account: Account) -> None:
+    """Take it for proved that unused tokens come back."""
+    if not account.refunds.shown:
+        account.refunds.shown = True
+        _log.info("%s: unused tokens are given back", account.key.label)
+
+
 def _window(limit: Limit) -> tuple[str, float]:
     return limit.unit, getattr(limit, "per", 0.0)
 
@@ -166,9 +181,8 @@ def adopt(account: Account, known: Mapping[str, Known], now: float) -> None:
     """Take what is kept: what others told, and this process."""
     if RATIO in known:
         account.ratio.adopt(float(known[RATIO].value))
-    if GIVES_BACK in known and not account.refunds.shown:
-        account.refunds.shown = True
-        _log.info("%s: unused tokens are given back", account.key.label)
+    if GIVES_BACK in known:
+        come_back(account)
     if SLOW in known:
         account.pace.follow(now, known[SLOW].seconds)
     if GAIT not in known:
