@@ -76,10 +76,14 @@ class Admitted(Ended):
         units: What was booked, by unit.
 
         offline: Whether the store was not there, and ``on_outage=`` let the caller go.
+
+        limit: The name of the limit that made the caller wait, or "cool-down"; None if
+            the store made nobody wait.
     """
 
     units: Mapping[str, int]
     offline: bool = False
+    limit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,7 @@ class Refused(Ended):
     Attributes:
         limit: The name of the limit that decided, or "cool-down".
 
-        retry_after: Seconds until this cost could be granted.
+        retry_after: Seconds until this cost could be granted; infinite if never.
     """
 
     limit: str | None

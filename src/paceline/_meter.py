@@ -8,6 +8,7 @@ Labels are bounded: so many scopes and models are told apart, all further ones a
 from __future__ import annotations
 
 import threading
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ._events import (
@@ -138,6 +139,13 @@ class Meter:
         return value
 
 
+def result_of(event: Ended) -> str:
+    """Return in a word how a caller's wait ended."""
+    if isinstance(event, Refused) and event.retry_after == inf:
+        return "too_large"
+    return next(word for kind, word in _RESULTS if isinstance(event, kind))
+
+
 def _measurements(event: Event) -> Iterator[tuple[Name, float, dict[str, str]]]:
     if isinstance(event, Ended):
         yield from _ended(event)
@@ -159,8 +167,7 @@ def _measurements(event: Event) -> Iterator[tuple[Name, float, dict[str, str]]]:
 
 
 def _ended(event: Ended) -> Iterator[tuple[Name, float, dict[str, str]]]:
-    result = next(word for kind, word in _RESULTS if isinstance(event, kind))
-    yield TIME, event.seconds, {"result": result}
+    yield TIME, event.seconds, {"result": result_of(event)}
     if event.queued:
         yield QUEUED, -1, {}
     if isinstance(event, Admitted):

@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from math import inf
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._calls import Call, Telling
 from ._effects import Ask, Effect, Plan, Sleep, Wait
-from ._errors import RateLimitExceeded, StoreError, StoreUnavailable
+from ._errors import CostTooLarge, RateLimitExceeded, StoreError, StoreUnavailable
 from ._events import (
     Abandoned,
     Admitted,
@@ -86,7 +87,7 @@ class Watch:
         if decision:
             follower.admitted(charges, None, offline=not follower.answered)
         else:
-            follower.refused(decision)
+            follower.refused(decision.limit, decision.retry_after)
         return decision
 
     def settle(
@@ -170,6 +171,7 @@ class _Follower:
         self._queued = False
         self._asked = False  # whether it has asked for a turn
         self._gave_back = False  # whether it gave one back since
+        self._limit: str | None = None  # what made it wait
         self.answered = False
 
     def to_its_end(self, plan: Plan[T]) -> Plan[T]:
@@ -177,7 +179,10 @@ class _Follower:
         try:
             return (yield from self.follow(plan))
         except RateLimitExceeded as error:
-            self.refused(error.decision)
+            self.refused(error.decision.limit, error.decision.retry_after)
+            raise
+        except CostTooLarge:
+            self.refused(None, inf)
             raise
         except StoreError as error:
             self._watch.tell(Failed(*self._who, *self._end(), error.code))
@@ -213,12 +218,12 @@ class _Follower:
         units = by_unit(self._policy, charges)
         seconds, queued = self._end()
         waited = seconds if waited is None else waited
-        self._watch.tell(Admitted(*self._who, waited, queued, units, offline))
+        why = None if offline else self._limit
+        self._watch.tell(Admitted(*self._who, waited, queued, units, offline, why))
 
-    def refused(self, decision: Decision) -> None:
+    def refused(self, limit: str | None, retry_after: float) -> None:
         """Tell that it may not."""
-        why = (decision.limit, decision.retry_after)
-        self._watch.tell(Refused(*self._who, *self._end(), *why))
+        self._watch.tell(Refused(*self._who, *self._end(), limit, retry_after))
 
     def _end(self) -> tuple[float, bool]:
         return time.monotonic() - self._begun, self._queued
@@ -246,6 +251,8 @@ class _Follower:
         elif not isinstance(value, BaseException):
             self._watch.answered(self._scope, self._policy)
             self.answered |= isinstance(effect, Ask)
+            if isinstance(value, Answer):
+                self._limit = value.cause or self._limit
             if _replayed(value):
                 self._watch.tell(Replayed(*self._who))
             if isinstance(effect, Telling) and value[:1] == [DECIDED]:

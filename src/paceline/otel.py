@@ -1,5 +1,5 @@
 """
-Metrics for OpenTelemetry: ``RateLimiter(..., on_event=metrics())``.
+Metrics and spans for OpenTelemetry: ``RateLimiter(..., on_event=metrics())``.
 
 Needs ``pip install "paceline[otel]"``. There is no semantic convention for rate limits;
 the names follow those of ASP.NET Core's.
@@ -7,13 +7,15 @@ the names follow those of ASP.NET Core's.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from ._errors import ConfigError
-from ._meter import BUCKETS, NAMES, Meter, Name
+from ._events import Admitted, Ended, Event, Failed, Refused
+from ._meter import BUCKETS, NAMES, Meter, Name, result_of
 
 try:
-    from opentelemetry import metrics as api
+    from opentelemetry import metrics as api, trace
 except ModuleNotFoundError as _error:
     raise ConfigError(
         "paceline.otel needs opentelemetry-api, which is not installed",
@@ -28,8 +30,9 @@ if TYPE_CHECKING:
 
     from ._events import EventHandler
 
-__all__ = ["metrics"]
+__all__ = ["metrics", "spans"]
 
+_NS = 1_000_000_000
 _ATTRIBUTES = {"model": "gen_ai.request.model"}
 
 
@@ -41,8 +44,9 @@ def metrics(
 
     ``paceline.acquire.time_in_queue`` (s, by result), ``paceline.acquire.queued``,
     ``paceline.consumed`` and ``paceline.refunded`` (by unit), ``paceline.rebooked``,
-    ``paceline.replayed``, ``paceline.cool_downs``, ``paceline.store.outages`` (by
-    error) and ``paceline.store.down``.
+    ``paceline.replayed``, ``paceline.cool_downs``, ``paceline.healed``,
+    ``paceline.admitted.offline``, ``paceline.repaid`` (by unit),
+    ``paceline.store.outages`` (by error) and ``paceline.store.down``.
 
     Args:
         provider: None takes the global one.
@@ -54,6 +58,58 @@ def metrics(
         ConfigError: If opentelemetry-api is not installed (P601).
     """
     return Meter(_Instruments(provider or api.get_meter_provider()), most_labels)
+
+
+def spans(
+    provider: trace.TracerProvider | None = None, *, least: float = 0.01
+) -> EventHandler:
+    """
+    Return a handler of events that makes a span of each wait.
+
+    ``paceline.acquire``, in the span of whoever waits, with ``paceline.result`` and,
+    where a limit decided, ``paceline.wait_reason``: its name. A store that failed the
+    caller is ``error.type``, with the error's code.
+
+    Args:
+        provider: None takes the global one.
+
+        least: Seconds; a shorter wait is no span.
+
+    Raises:
+        ConfigError: If opentelemetry-api is not installed (P601).
+    """
+    return _Spans(
+        (provider or trace.get_tracer_provider()).get_tracer("paceline"), least
+    )
+
+
+class _Spans:
+    def __init__(self, tracer: trace.Tracer, least: float) -> None:
+        self._tracer = tracer
+        self._least = least
+
+    def __call__(self, event: Event, /) -> None:
+        if not isinstance(event, Ended) or event.seconds < self._least:
+            return
+        end = time.time_ns()
+        attributes = {
+            "paceline.scope": event.scope,
+            "paceline.result": result_of(event),
+        }
+        if event.model:
+            attributes["gen_ai.request.model"] = event.model
+        if isinstance(event, Admitted | Refused) and event.limit is not None:
+            attributes["paceline.wait_reason"] = event.limit
+        if isinstance(event, Failed):
+            attributes["error.type"] = event.code
+        span = self._tracer.start_span(
+            "paceline.acquire",
+            attributes=attributes,
+            start_time=end - round(event.seconds * _NS),
+        )
+        if isinstance(event, Failed):
+            span.set_status(trace.StatusCode.ERROR)
+        span.end(end)
 
 
 class _Instruments:

@@ -37,8 +37,9 @@ def metrics(
     ``paceline_acquire_time_in_queue_seconds`` (by result), ``paceline_acquire_queued``,
     ``paceline_consumed_total`` and ``paceline_refunded_total`` (by unit),
     ``paceline_rebooked_total``, ``paceline_replayed_total``,
-    ``paceline_cool_downs_total``, ``paceline_store_outages_total`` (by error) and
-    ``paceline_store_down``.
+    ``paceline_cool_downs_total``, ``paceline_healed_total``,
+    ``paceline_admitted_offline_total``, ``paceline_repaid_total`` (by unit),
+    ``paceline_store_outages_total`` (by error) and ``paceline_store_down``.
 
     Args:
         registry: None takes the global one.

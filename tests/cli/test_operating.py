@@ -453,6 +453,25 @@ def test_a_name_that_several_have_is_not_guessed(clean_server, run):
         assert sorted(left) == [8, 9]
 
 
+@pytest.mark.parametrize("command", ["doctor", "status", "top --once", "reset a"])
+@pytest.mark.parametrize(
+    ("kind", "words"), [("cluster", "is no cluster"), ("sentinel", "no Sentinel at")]
+)
+def test_a_server_that_the_url_takes_for_something_else_is_told_as_such(
+    clean_server, capsys, command, kind, words
+):
+    """
+    And what to write in the URL's place.
+    """
+    url = re.sub(r"/\d+$", "", clean_server.tcp_url)
+    url = url.replace("redis://", f"redis+{kind}://")
+    url += "/quota" if kind == "sentinel" else ""
+    assert main([*command.split(), "--store", url]) == 4
+    told = "".join(capsys.readouterr())
+    assert words in told
+    assert '"redis://"' in told
+
+
 @pytest.mark.parametrize("command", ["status", "top", "reset"])
 def test_a_store_that_is_not_there_is_exit_code_4(command, free_port, capsys):
     """

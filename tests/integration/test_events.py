@@ -1,6 +1,7 @@
 """Events and metrics of a limiter at work, on every store."""
 
 import asyncio
+import math
 import subprocess
 import sys
 import threading
@@ -11,18 +12,22 @@ from functools import partial
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry, generate_latest
 
 from paceline import (
     ConfigError,
+    CostTooLarge,
     Key,
     RateLimiter,
     RateLimitExceeded,
     StoreUnavailable,
     events,
 )
-from paceline._meter import NAMES, UNLABELLED, Meter
-from paceline.otel import metrics as otel_metrics
+from paceline._meter import NAMES, UNLABELLED, Meter, result_of
+from paceline.otel import metrics as otel_metrics, spans
 from paceline.prometheus import metrics as prometheus_metrics
 
 API_KEY = "sk-live-51Habcdefghijklmnop"
@@ -56,6 +61,7 @@ def test_the_life_of_calls_is_told(store_url):
     assert seen[1].used == {"requests": 1, "tokens": 60}
     assert seen[3].limit == "requests/200ms"
     assert seen[5].queued
+    assert [seen[0].limit, seen[5].limit] == [None, "requests/200ms"]
     assert 0 < seen[5].seconds < 5
     assert seen[-1].seconds == 0.5
 
@@ -199,6 +205,78 @@ def test_prometheus_has_the_numbers(store_url):
     assert value("cool_downs_total", scope="team-a", model="") == 1
     assert value("store_down") == 0
     assert API_KEY[8:] not in generate_latest(registry).decode()
+
+
+def test_opentelemetry_has_a_span_of_each_wait_in_that_of_the_caller(store_url):
+    """
+    With what made it wait. Who does not wait costs no span.
+    """
+    spool = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spool))
+    tracer = provider.get_tracer("tests")
+    trace, limits = spans(provider, least=0.1), ["1 per 300ms", "9k tokens/min"]
+
+    async def work():
+        async with RateLimiter(store_url, limits=limits, on_event=trace) as limiter:
+            with tracer.start_as_current_span("theirs"):
+                for _ in range(2):
+                    await limiter.acquire_async(Key(api_key=API_KEY), {"tokens": 1})
+
+    asyncio.run(work())
+    ours, theirs = spool.get_finished_spans()
+    assert (ours.name, theirs.name) == ("paceline.acquire", "theirs")
+    assert ours.parent.span_id == theirs.context.span_id
+    assert ours.attributes == {
+        "paceline.scope": "",
+        "paceline.result": "acquired",
+        "paceline.wait_reason": "requests/300ms",
+    }
+    assert 0.1 < (ours.end_time - ours.start_time) / 1e9 < 5
+    assert theirs.start_time <= ours.start_time
+
+
+def test_a_span_tells_which_error_the_store_had(free_port):
+    """
+    It is no success.
+    """
+    spool = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spool))
+    url, trace = f"redis://127.0.0.1:{free_port}", spans(provider, least=0.0)
+    with (
+        RateLimiter(url, limits="9/min", on_event=trace) as limiter,
+        pytest.raises(StoreUnavailable),
+    ):
+        limiter.acquire(Key(scope="a", model="gpt-4o"))
+    (span,) = spool.get_finished_spans()
+    assert not span.status.is_ok
+    assert span.attributes == {
+        "paceline.scope": "a",
+        "gen_ai.request.model": "gpt-4o",
+        "paceline.result": "store_error",
+        "error.type": "P201",
+    }
+
+
+def test_a_cost_that_turns_out_never_to_fit_is_refused_and_nobody_gave_it_up(
+    store_url,
+):
+    """
+    As where another process has corrected the limit: no waiting would help.
+    """
+    seen, limits = [], "9 requests/min"
+    with (
+        RateLimiter(store_url, limits=limits, on_event=seen.append) as limiter,
+        RateLimiter(store_url, limits=limits) as other,
+    ):
+        limiter.acquire("large")
+        other.correct("large", "requests/min", 3)
+        with pytest.raises(CostTooLarge):
+            limiter.acquire("large", 5, timeout=0)
+    assert kinds(seen) == ["Admitted", "Refused"]
+    assert seen[1].retry_after == math.inf
+    assert result_of(seen[1]) == "too_large"
 
 
 def test_opentelemetry_has_the_numbers(store_url):

@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from paceline._limits import Limit
 
 
-@click.command()
+@click.command(
+    epilog="""
+\b
+Examples:
+  paceline check
+  paceline check deploy/paceline.toml
+  paceline check --json | jq '.problems[] | {line, message}'
+"""
+)
 @click.argument("file", required=False)
 @json_option
 def command(*, file: str | None, as_json: bool) -> int:

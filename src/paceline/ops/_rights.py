@@ -29,8 +29,8 @@ def rights(patient: Patient) -> Finding:
     if missing:
         text = f"{who} may not call {', '.join(missing)} on our keys ({how})"
         return Finding("rights", "fail", text, rule, values)
-    text = f"{who} may do all that a limiter needs ({how}), which is"
-    return Finding("rights", "ok", text, RULE, values)
+    text = f"{who} may do all that a limiter needs ({how}): {RULE}"
+    return Finding("rights", "ok", text, values=values)
 
 
 def _user(patient: Patient) -> str | None:

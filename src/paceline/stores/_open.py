@@ -21,7 +21,7 @@ _SEVERAL = ("cluster", "sentinel")
 _CHOICES = (
     'Name one: "redis://host:6379/0" for many hosts, "embedded://" for the processes '
     'of this host (pip install "paceline[embedded]"), "memory://" for this process '
-    "only; as the first argument or in $PACELINE_STORE."
+    "only; as the first argument, with --store, or in $PACELINE_STORE."
 )
 
 

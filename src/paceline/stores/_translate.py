@@ -105,17 +105,27 @@ def _slow(_: BaseException, where: str) -> StoreError:
     return StoreUnavailable(
         f"{where} did not answer in time",
         code="P208",
-        hint="Is the server overloaded or far away? Raise call_timeout=.",
+        hint=_of_tls(
+            where,
+            "Is the server overloaded or far away? Raise call_timeout=.",
+            'Or it speaks no TLS: "redis://" for "rediss://".',
+        ),
     )
 
 
 def _gone(error: BaseException, where: str) -> StoreError:
-    return StoreUnavailable(
-        f"cannot reach {where} ({_reason(error)})",
-        code="P201",
-        hint="Is the server running, and the address right? Without a server: "
-        '"embedded://" or "memory://".',
+    reason = _reason(error)
+    hint = (
+        "Is the server running, and the address right? Without a server: "
+        '"embedded://" or "memory://".'
     )
+    if reason == _CLOSED and not where.startswith("rediss"):
+        hint = f'{hint} If it wants TLS: "rediss://" for "redis://".'
+    return StoreUnavailable(f"cannot reach {where} ({reason})", code="P201", hint=hint)
+
+
+def _of_tls(where: str, hint: str, more: str) -> str:
+    return f"{hint} {more}" if where.startswith("rediss") else hint
 
 
 def _wrong_type(_: BaseException, where: str) -> StoreError:
@@ -157,6 +167,15 @@ def _no_cluster(_: BaseException, where: str) -> StoreError:
     )
 
 
+def _no_sentinel(_: BaseException, where: str) -> StoreError:
+    return StoreError(
+        f"there is no Sentinel at {where}",
+        code="P202",
+        hint='"redis+sentinel://" names the Sentinels, mostly at port 26379, and not '
+        'the server; for a server without them write "redis://".',
+    )
+
+
 def _nonsense(_: BaseException, where: str) -> StoreError:
     return StoreError(
         f"what {where} answers is not the language of Redis",
@@ -169,7 +188,8 @@ _SIGNS = (
     # Who has not logged in may not send commands as long as ours.
     (("NOAUTH", "WRONGPASS", "unauthenticated"), _authentication),
     (("MOVED ", "ASK "), _cluster),
-    (("cluster support disabled",), _no_cluster),
+    (("cluster support disabled", "Cluster mode is not enabled"), _no_cluster),
+    (("unknown command `SENTINEL`", "unknown command 'SENTINEL'"), _no_sentinel),
     (("-READONLY",), _replica),
     (_DENIED, _permission),
     (("WRONGTYPE",), _wrong_type),
@@ -204,9 +224,10 @@ _CAUSES: tuple[
     ((socket.gaierror, UnicodeError), "unknown host"),
     (FileNotFoundError, "no such socket"),
 )
+_CLOSED = "the connection was closed"
 _WORDS = (
     ("Connection refused", "connection refused"),
-    ("closed", "the connection was closed"),
+    ("closed", _CLOSED),
 )
 
 
