@@ -15,7 +15,8 @@ from ._format import format_limit
 from ._limits import CalendarWindow, Limit, SlidingWindow, TokenBucket
 from ._state import UNIT, Field, Section, limit_of, owed, text_of
 
-_WINDOW_ENTRY, _BUCKET_HEAD, _BUCKET_ENTRY, _LEASE_ENTRY = 14, 91, 41, 29
+_WINDOW_HEAD, _WINDOW_ENTRY = 7, 14
+_BUCKET_HEAD, _BUCKET_ENTRY, _LEASE_ENTRY = 91, 41, 29
 _MOST_SUM = 999_999_999_999
 _MOST = 1_000_000_000_000_000  # us: the longest time that a script tells
 
@@ -96,11 +97,11 @@ def _window(
     base: Standing, limit: SlidingWindow, section: Section, now: int
 ) -> Standing:
     gone = section.digits(0)
-    if len(section.body) % _WINDOW_ENTRY != 7 or gone > _MOST_SUM:
+    if len(section.body) % _WINDOW_ENTRY != _WINDOW_HEAD or gone > _MOST_SUM:
         raise ValueError("a window's log in a format of another release")
     entries = [
         (section.at + section.digits(start), section.digits(start + 7))
-        for start in range(7, len(section.body), _WINDOW_ENTRY)
+        for start in range(_WINDOW_HEAD, len(section.body), _WINDOW_ENTRY)
     ]
     total = entries[-1][1] if entries else gone
     before = gone  # what has left the window
