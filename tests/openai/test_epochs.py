@@ -129,7 +129,7 @@ def meet_a_stranger(seed):
     return calls.run(150.0, demand, latency, size, (0.05, 0.9), rivals)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**64))
 def test_a_provider_that_keeps_everything_is_never_believed_to_give_back(seed):
     """

@@ -1,5 +1,6 @@
 """What one process finds out of a provider's account, the others know."""
 
+import asyncio
 import logging
 import time
 import uuid
@@ -11,7 +12,7 @@ from paceline import RateLimiter, RateLimitExceeded, StoreError, _facts, _wire
 from paceline._policy import Policy
 from paceline._script import load
 from paceline.mock import serve
-from paceline.openai import QuotaExhausted, learnt, limit
+from paceline.openai import QuotaExhausted, _account, _epoch, learnt, limit
 from paceline.openai._pace import Pace
 from paceline.ops.accounts import Reader
 from paceline.testing import (
@@ -187,6 +188,71 @@ def test_a_new_process_starts_with_what_the_others_learnt(world, fleet, model):
     assert theirs.gives_back
     heard = second._client.send.site.accounts.all()[0].told
     assert heard["ratio"].value == told
+
+
+def test_only_what_is_sure_to_be_charged_is_summed_up(world, fleet, model):
+    """
+    What is cut short by max_tokens, far above the prompt, and was answered: no
+    estimate, no error; and nothing where the user says what comes back.
+    """
+    client = fleet()
+    ask(world, client, model, max_tokens=400)
+    (account,) = client._client.send.site.accounts.all()
+    assert account.epochs._epoch.spent == 400
+    ask(world, client, model, max_tokens=3)
+    ask(world, client, model, max_tokens=None)
+    header = {"x-mock-error": "server_error"}
+    with pytest.raises(openai.InternalServerError):
+        ask(world, client, model, max_tokens=400, extra_headers=header)
+    world.call(client.embeddings.create, model=model, input="some words")
+    assert account.epochs._epoch.spent == 400
+    ask(world, client, model, max_tokens=400)
+    assert account.epochs._epoch.spent == 800
+    for refund in ("always", "never"):
+        client = fleet(refund=refund)
+        ask(world, client, f"{model}-{refund}", max_tokens=400)
+        (account,) = client._client.send.site.accounts.all()
+        assert account.epochs._epoch is None
+        assert not [each for each in account.told if ":" in each]
+
+
+def test_clients_whose_calls_overlap_find_out_that_tokens_come_back(
+    api_key, model, monkeypatch
+):
+    """
+    Two with ten calls at a time each; they look and believe sooner here than else.
+    """
+    monkeypatch.setattr(_account, "_MEET", 0.1)
+    monkeypatch.setattr(_epoch, "_LAG", 0.1)
+    limits, store = ["240k tokens/min"], f"memory://{uuid.uuid4().hex}"
+    end = time.monotonic() + 30.0
+
+    async def calls(base_url):
+        limiters = [RateLimiter(store, limits=limits) for _ in range(2)]
+        clients = [
+            limit(openai.AsyncOpenAI(base_url=base_url, api_key=api_key), each)
+            for each in limiters
+        ]
+
+        async def work(client):
+            while time.monotonic() < end:
+                await client.chat.completions.create(
+                    model=model, messages=ASK, max_tokens=1_000
+                )
+                if all(each.gives_back for each in learnt(client)):
+                    return True
+            return False
+
+        found = await asyncio.gather(*(work(each) for each in clients * 10))
+        for client, limiter in zip(clients, limiters, strict=True):
+            await client.close()
+            await limiter.aclose()
+        return found
+
+    options = {"latency": 0.1, "charge": "actual", "seed": 1}
+    with serve(limits=limits, completion_tokens=100, **options) as mock:
+        assert all(asyncio.run(calls(mock.base_url)))
+        assert mock.stats()["accounts"][0]["answers_429"] == 0
 
 
 def test_an_unpaid_bill_stops_the_calls_of_all_processes(
