@@ -225,8 +225,9 @@ class Sent(NamedTuple):
 
 def _post(wait: int, request: Request, number: int, sent: Sent) -> Booking:
     posts = []
+    only = sent.fields[0] if len(sent.fields) == 1 else None
     for limit, units in zip(request.policy.limits, request.charges, strict=True):
-        field = sent.field(place(request.policy, limit)[0])
+        field = only or sent.field(place(request.policy, limit)[0])
         moment = sent.now + wait
         if isinstance(limit, Concurrency):
             slot = lease_slot(limit)

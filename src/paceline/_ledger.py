@@ -91,8 +91,8 @@ class Ledger:
             return 0
         account.due, account.calls = False, 0
         shortest = min(map(span_of, account.policy.limits))
-        pause = min(max(shortest / 2, _LEAST_COUNT), _MOST_COUNT)
-        if account.clients and now - account.counted < pause:
+        account.pause = min(max(shortest / 2, _LEAST_COUNT), _MOST_COUNT)
+        if account.clients and now - account.counted < account.pause:
             return 0
         account.counted = now
         longest = max(map(span_of, account.policy.limits))

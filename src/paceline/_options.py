@@ -25,8 +25,8 @@ def wish(timeout: object, priority: object, *, estimate: bool = False) -> Wish:
     Raises:
         ConfigError: If the timeout or the priority is none (P111).
     """
-    if timeout is not None:
-        timeout = seconds("timeout", timeout)
+    if type(timeout) is not float or not 0 <= timeout <= _MOST_SECONDS:
+        timeout = None if timeout is None else seconds("timeout", timeout)
     if priority not in ("normal", "batch"):
         raise ConfigError(
             f"priority is {shown(priority)}",

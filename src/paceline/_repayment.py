@@ -80,6 +80,7 @@ class Account:
         self.clients = 0
         self.calls = 0
         self.counted = 0.0
+        self.pause = 0.0
         self.due = False
         self.entries: list[Entry] = []
         self.unpaid: list[int] = [0] * len(logs)
@@ -94,7 +95,9 @@ class Account:
         """Note a permit of the store's; tell whether it is time to sort."""
         self._fresh.append((now, charges))
         self.calls += 1
-        if not self.clients or self.calls >= _COUNT_CALLS:
+        if not self.clients or (
+            self.calls >= _COUNT_CALLS and now - self.counted >= self.pause
+        ):
             self.due = True
         return len(self._fresh) > _MOST_FRESH
 

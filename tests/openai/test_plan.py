@@ -11,7 +11,7 @@ from paceline.openai._call import call
 from paceline.openai._effects import Close, Enter, Now, Post, Send, Sleep, Verb
 from paceline.openai._limit import limit
 
-PERMIT = SimpleNamespace(waited=0.0, policy=SimpleNamespace(limits=()))
+PERMIT = SimpleNamespace(waited=0.0, policy=SimpleNamespace(limits=(), leases=False))
 NOTHING = {"requests": 0, "tokens": 0}
 
 

@@ -130,7 +130,7 @@ class _Meter:
             each = todo.pop()
             if isinstance(each, str):
                 self._text(each)
-            elif isinstance(each, Mapping):
+            elif isinstance(each, dict):
                 todo += self._parts(each)
             elif isinstance(each, list):
                 if each and all(type(item) is int for item in each):

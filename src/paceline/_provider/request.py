@@ -48,7 +48,7 @@ class Ask:
     def max_output(self) -> int | None:
         """The longest answer it allows, in tokens. None if it does not say."""
         for name in _OUTPUT:
-            if (value := _whole(self.body.get(name))) is not None:
+            if name in self.body and (value := _whole(self.body[name])) is not None:
                 return value
         return None
 
@@ -134,5 +134,4 @@ def api_key(headers: Mapping[str, str]) -> str | None:
 
 
 def _whole(value: object) -> int | None:
-    whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-    return value if whole and isinstance(value, int) else None
+    return value if type(value) is int and value >= 0 else None

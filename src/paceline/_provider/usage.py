@@ -211,6 +211,6 @@ def _counts(used: dict[str, object]) -> Usage | None:
 def _count(used: dict[str, object], *names: str) -> int | None:
     for name in names:
         value = used.get(name)
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        if type(value) is int and value >= 0:
             return value
     return None

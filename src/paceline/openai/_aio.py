@@ -60,14 +60,14 @@ async def perform(  # noqa: PLR0911 -- one per effect
     effect: Any, inner: Callable[..., Any]
 ) -> Any:
     """Do what a plan asks for."""
-    if isinstance(effect, Sleep):
-        return await asyncio.sleep(effect.seconds)
     if isinstance(effect, Enter):
         return await enter(effect)
     if isinstance(effect, Send):
         return await inner(effect.request, **effect.options)
     if isinstance(effect, Post):
         return await post(effect.permit, effect.cost)
+    if isinstance(effect, Sleep):
+        return await asyncio.sleep(effect.seconds)
     if isinstance(effect, Read):
         return await effect.response.aread()
     if isinstance(effect, Close):

@@ -124,7 +124,7 @@ def turn(
         if permit.waited > _A_WAIT:
             # While it waited, another process may have been refused.
             yield from hear_of_refusals(site, account)
-        if LEARNING in permit.policy.limits and (yield from found_out(site, account)):
+        if _is_first(permit) and (yield from found_out(site, account)):
             # It had waited to be the only one; now there are limits to go by.
             yield Verb(permit, "cancel")
         elif account.pace.alarms == alarms:
@@ -132,6 +132,11 @@ def turn(
         else:
             yield from _post(permit, dict.fromkeys(account.units, 0))
         now = yield Now()
+
+
+def _is_first(permit: Permit) -> bool:
+    """Tell whether it was given to one at a time, for no limits are known."""
+    return permit.policy.leases and LEARNING in permit.policy.limits
 
 
 def _left(timeout: float | None, start: float, now: float) -> float | None:
@@ -242,7 +247,7 @@ def _hear(
     when: tuple[float, float],
 ) -> Plan[None]:
     yield from hear(site, account, said, *when)
-    if LEARNING in permit.policy.limits and not account.starts:
+    if _is_first(permit) and not account.starts:
         yield Verb(permit, "release")  # others need not wait for the end of a stream
 
 

@@ -54,14 +54,14 @@ def perform(  # noqa: PLR0911 -- one per effect
     effect: Any, inner: Callable[..., Any]
 ) -> Any:
     """Do what a plan asks for."""
-    if isinstance(effect, Sleep):
-        return time.sleep(effect.seconds)
     if isinstance(effect, Enter):
         return enter(effect)
     if isinstance(effect, Send):
         return inner(effect.request, **effect.options)
     if isinstance(effect, Post):
         return post(effect.permit, effect.cost)
+    if isinstance(effect, Sleep):
+        return time.sleep(effect.seconds)
     if isinstance(effect, Read):
         return effect.response.read()
     if isinstance(effect, Close):

@@ -51,8 +51,9 @@ class Lines:
         place = self._kind(self, scope, line)
         with self._lock:
             found = self._scopes.setdefault(scope, {}).setdefault(line, _Line())
-            found.places.insert(1 if ahead else len(found.places), place)
-            place.first = place in islice(found.places, found.width)
+            at = min(1, len(found.places)) if ahead else len(found.places)
+            found.places.insert(at, place)
+            place.first = at < found.width
         return place
 
     def leave(self, place: _Place[Any]) -> None:
@@ -82,7 +83,7 @@ class Lines:
         """Let twice as many ask at the same time: one of them was served."""
         with self._lock:
             line = self._line(place)
-            if line is not None:
+            if line is not None and line.width < _WIDEST:
                 line.width = min(2 * line.width, _WIDEST)
                 line.let_in()
 
