@@ -2,7 +2,13 @@
 
 import pytest
 
-from paceline._provider.feedback import Reading, duration, readings, retry_after
+from paceline._provider.feedback import (
+    Reading,
+    duration,
+    raw_readings,
+    readings,
+    retry_after,
+)
 
 NOW = 1_800_000_000.0
 
@@ -175,3 +181,26 @@ def test_what_remains_later_is_refilled_continuously_up_to_the_limit():
     assert reading.later(1e6) == 6000
     assert Reading("tokens", None, 7).later(10.0) == 7
     assert Reading("tokens", 6000).later(10.0) is None
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        of(1000, 900, "6s") | of(500, 400, "12s", "project-tokens"),
+        of(-1, -1, "0"),
+        {"anthropic-ratelimit-requests-limit": "50"},
+        {"ratelimit": '"a";r=50;t=30', "ratelimit-policy": '"a";q=100;w=60'},
+        {"content-type": "application/json", "x-ratelimit-odd": "é"},
+        of(1000, 900, "6s") | {"age": "3"},
+    ],
+)
+def test_headers_say_the_same_as_bytes(headers):
+    """
+    Whatever the case of their names, and if a list came in several lines.
+    """
+    raw = [
+        (name.title().encode(), part.encode("latin-1"))
+        for name, value in headers.items()
+        for part in value.split(", ")
+    ]
+    assert raw_readings([(b"Server", b"\xff"), *raw], NOW) == readings(headers, NOW)

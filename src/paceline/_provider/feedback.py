@@ -9,19 +9,26 @@ values. Whatever is absent, negative or unreadable is None: unknown, never 0.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from math import inf, isfinite
+from typing import TypeAlias
 
 # Go's time.Duration, as OpenAI writes a reset: "6m0s", "17.28s", "20ms".
 _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(h|ms|m|s|us|µs|μs|ns)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "ns": 1e-9}
 _SECONDS |= dict.fromkeys(("us", "µs", "μs"), 1e-6)
 
+# A limit by its unit, and whether it is a project's; a header by what it tells of it.
+_Limit: TypeAlias = tuple[str, bool]
+_Meaning: TypeAlias = tuple[str, _Limit]
+
 _COMMON = "ratelimit"
+# Stands for a header that is to be read with the others.
+_ALL: _Meaning = ("", ("", False))
 _OPENAI = re.compile(r"x-ratelimit-(limit|remaining|reset)-([a-z-]+)")
 _ANTHROPIC = re.compile(r"anthropic-ratelimit-([a-z-]+)-(limit|remaining|reset)")
 _PLAIN = re.compile(r"(?:x-)?ratelimit-(limit|remaining|reset)")
@@ -122,7 +129,7 @@ def readings(headers: Mapping[str, str], now: float) -> tuple[Reading, ...]:
 
     An answer from a cache, which has an age, says nothing of now.
     """
-    said: dict[tuple[str, bool], dict[str, str]] = {}
+    said: dict[_Limit, dict[str, str]] = {}
     ietf = False
     for raw, value in headers.items():
         name = raw.lower()
@@ -134,20 +141,41 @@ def readings(headers: Mapping[str, str], now: float) -> tuple[Reading, ...]:
         if (meant := _meaning(name)) is not None:
             what, limit = meant
             said.setdefault(limit, {})[what] = value
-    found_here = [
+    return _told(said, now, _ietf(headers) if ietf else ())
+
+
+def raw_readings(
+    headers: Iterable[tuple[bytes, bytes]], now: float
+) -> tuple[Reading, ...]:
+    """Do as :func:`readings` does with pairs of bytes, making texts of few of them."""
+    said: dict[_Limit, dict[str, str]] = {}
+    for name, value in headers:
+        if (meant := _raw_meaning(name)) is None:
+            continue
+        if meant is _ALL:
+            return readings(_texts(headers), now)
+        what, limit = meant
+        words, text = said.setdefault(limit, {}), value.decode("latin-1")
+        words[what] = f"{words[what]}, {text}" if what in words else text
+    return _told(said, now)
+
+
+def _told(
+    said: Mapping[_Limit, Mapping[str, str]], now: float, more: Iterable[Reading] = ()
+) -> tuple[Reading, ...]:
+    found = [
         _reading(unit, words, now, project=project)
         for (unit, project), words in said.items()
     ]
+    found += more
     return tuple(
-        each
-        for each in (*found_here, *(_ietf(headers) if ietf else ()))
-        if each.limit is not None or each.remaining is not None
+        [each for each in found if each.limit is not None or each.remaining is not None]
     )
 
 
 # A provider names its headers alike in every answer.
 @lru_cache(maxsize=256)
-def _meaning(name: str) -> tuple[str, tuple[str, bool]] | None:
+def _meaning(name: str) -> _Meaning | None:
     """Return what a header tells of which limit: its unit, and whether a project's."""
     if found := _OPENAI.fullmatch(name):
         what, unit = found.groups()
@@ -159,6 +187,22 @@ def _meaning(name: str) -> tuple[str, tuple[str, bool]] | None:
         return None
     project = unit.startswith("project-")
     return what, (unit.removeprefix("project-").replace("-", "_"), project)
+
+
+@lru_cache(maxsize=1024)
+def _raw_meaning(raw: bytes) -> _Meaning | None:
+    name = raw.decode("latin-1").lower()
+    if name in {_COMMON, "age"}:
+        return _ALL
+    return _meaning(name) if _COMMON in name else None
+
+
+def _texts(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for raw, value in headers:
+        name, text = raw.decode("latin-1").lower(), value.decode("latin-1")
+        found[name] = f"{found[name]}, {text}" if name in found else text
+    return found
 
 
 def _reading(

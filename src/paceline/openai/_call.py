@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 from paceline._concurrency import LEARNING
 from paceline._errors import CostTooLarge, StoreError
 from paceline._provider import cost as _cost
-from paceline._provider.feedback import readings
+from paceline._provider.feedback import raw_readings
 from paceline._provider.usage import BodyReader, StreamReader, Usage, from_body
 
 from . import _errors
 from ._effects import Close, Enter, Now, Plan, Post, Send, Sleep, Tap, Verb, Watch
 from ._gait import ABREAST, LEAST_NAP, MOST_NAP, seconds
-from ._listen import count, hear, limits_in, listen
+from ._listen import count, hear, listen
 from ._site import Priced, Site, with_usage
 from ._tell import found_out, hear_of_refusals, meet
 
@@ -210,7 +210,7 @@ def send(
         raise
     try:
         heard = yield Now()
-        said = readings(limits_in(response.headers), time.time())
+        said = raw_readings(response.headers.raw, time.time())
         if response.status_code >= _ERROR:
             yield from _refused(site, account, priced, permit, response)
             return response

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paceline._corrections import configured, figure
 from paceline._errors import PacelineError
@@ -33,25 +33,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger("paceline")
 # One look a second, whatever the rate of calls, costs nobody anything.
 _EVERY = 1.0
-_COMMON = b"ratelimit"
 _NEAR = 1.6
 # Answers without a limit, where it is to be learnt, after which a warning is due.
 _SILENT = 5
-
-
-def limits_in(headers: Any) -> dict[str, str]:
-    """
-    Return those of an answer's headers that speak of limits, or of how old it is.
-
-    Args:
-        headers: As httpx keeps them; it would make texts of all of them.
-    """
-    found: dict[str, str] = {}
-    for raw, value in headers.raw:
-        if _COMMON in (low := raw.lower()) or low == b"age":
-            name, said = low.decode("latin-1"), value.decode("latin-1")
-            found[name] = f"{found[name]}, {said}" if name in found else said
-    return found
 
 
 def hear(
