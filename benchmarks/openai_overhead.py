@@ -3,18 +3,20 @@ Ask what paceline adds to a call of an OpenAI client: CPU, and to the first byte
 
     python benchmarks/openai_overhead.py [--rounds 15] [--calls 100] [--kind sync|async]
 
-The same client of the openai SDK, bare and limited, against `paceline mock` without
-latency and with limits that never bind; rounds of calls of one and of the other take
-turns, so that both meet the same neighbours. One JSON line for each kind:
+The same client of the openai SDK, bare, limited, and with a bare INCR of redis-py
+before each call (the least that any account kept in a store can cost), against
+`paceline mock` without latency and with limits that never bind; a few calls of each
+take turns, so that all meet the same neighbours. One JSON line for each kind:
 
-* `sdk_us`, `added_us`: this process's CPU per call that is not streamed, the SDK's own
-  and what paceline adds (with an embedded store in a process of its own), in
-  microseconds, medians over the rounds; `added`: the second as a share of the first,
-  between its quartiles over the rounds in `added_quartiles`.
-* `first_byte_us`: from the call to the first event of a stream, bare; `later_us`: by
-  how much later it comes with paceline; medians; `noise_us`: between the quartiles of
-  the bare ones. What is later is the round trip for the permit, and no part of the
-  stream: its events are handed on as they come.
+* `sdk_us`, `added_us`, `incr_us`: this process's CPU per call that is not streamed, the
+  SDK's own, what paceline adds, and what the INCR adds (with an embedded store in a
+  process of its own), in microseconds, medians over the turns; `added`, `incr`: the
+  latter two as shares of the first, `added` between its quartiles over the turns in
+  `added_quartiles`.
+* `first_byte_us`: from the call to the first event of a stream, bare; `later_us`,
+  `incr_later_us`: by how much later it comes with paceline, and with the INCR; medians;
+  `noise_us`: between the quartiles of the bare ones. What is later is the round trip
+  for the permit, and no part of the stream: its events are handed on as they come.
 
 On a busy host the CPU is worth more than the microseconds of the first byte.
 """
@@ -32,12 +34,16 @@ import uuid
 from typing import Any
 
 import openai
+import redis
+import redis.asyncio
 
 from paceline import RateLimiter
 from paceline.mock import serve
 from paceline.openai import limit
 from paceline.stores.embedded import EmbeddedServer
 
+# So many calls of one client in a row.
+TURN = 10
 LIMITS = ["60M requests/min", "4000M tokens/min"]
 ASK: dict[str, Any] = {
     "model": "gpt-cost",
@@ -84,42 +90,66 @@ def micros(seconds: float) -> float:
     return round(seconds * 1e6, 1)
 
 
-async def measure(kind: str, bare: Any, limited: Any, options: Any) -> dict[str, Any]:
-    """Let both take turns."""
-    for each in (bare, limited):
+async def measure(kind: str, clients: list[Any], options: Any) -> dict[str, Any]:
+    """Let all take turns: the bare one, the limited one, and that of the INCR."""
+    for each in clients:
         await cpu(each, 20)
         await first_byte(each)
-    own, added, plain, later = [], [], [], []
-    for _ in range(options.rounds):
-        first, second = (
-            await cpu(bare, options.calls),
-            await cpu(limited, options.calls),
-        )
-        own.append(first)
-        added.append(second - first)
-        for _ in range(options.calls // 5):
-            plain.append(await first_byte(bare))
-            later.append(await first_byte(limited))
+    used: list[list[float]] = [[], [], []]
+    came: list[list[float]] = [[], [], []]
+    for _ in range(options.rounds * options.calls // TURN):
+        for client, costs in zip(clients, used, strict=True):
+            costs.append(await cpu(client, TURN))
+        for client, moments in zip(clients, came, strict=True):
+            moments.append(await first_byte(client))
+    own, plain = used[0], statistics.median(came[0])
+    added, incr = ([b - a for a, b in zip(own, c, strict=True)] for c in used[1:])
     shares = [b / a for a, b in zip(own, added, strict=True)]
     low, _, high = statistics.quantiles(shares, n=4)
-    least, middle, most = statistics.quantiles(plain, n=4)
+    least, _, most = statistics.quantiles(came[0], n=4)
     return {
         "kind": kind,
         "sdk_us": micros(statistics.median(own)),
         "added_us": micros(statistics.median(added)),
         "added": round(statistics.median(shares), 3),
         "added_quartiles": [round(low, 3), round(high, 3)],
-        "first_byte_us": micros(middle),
-        "later_us": micros(statistics.median(later) - middle),
+        "incr_us": micros(statistics.median(incr)),
+        "incr": round(statistics.median(incr) / statistics.median(own), 3),
+        "first_byte_us": micros(plain),
+        "later_us": micros(statistics.median(came[1]) - plain),
+        "incr_later_us": micros(statistics.median(came[2]) - plain),
         "noise_us": micros(most - least),
     }
+
+
+def counting(client: Any, store: str) -> Any:
+    """Let a client count its calls with a bare INCR, awaited before each is sent."""
+    http = client._client  # noqa: SLF001 -- as the adapter does
+    send = http.send
+    if isinstance(client, openai.AsyncOpenAI):
+        counter: Any = redis.asyncio.Redis.from_url(store)
+
+        async def count_async(request: Any, **more: Any) -> Any:
+            await counter.incr("calls")
+            return await send(request, **more)
+
+        http.send = count_async
+        return client
+    counter = redis.Redis.from_url(store)
+
+    def count(request: Any, **more: Any) -> Any:
+        counter.incr("calls")
+        return send(request, **more)
+
+    http.send = count
+    return client
 
 
 def main() -> int:
     """Measure both kinds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--calls", type=int, default=100, help="in a round")
+    parser.add_argument("--calls", type=int, default=100, help="of each, in a round")
     parser.add_argument("--kind", choices=["sync", "async"])
     options = parser.parse_args()
     store = f"unix://{EmbeddedServer().ensure()}"
@@ -130,12 +160,9 @@ def main() -> int:
                 continue
             with RateLimiter(store, limits=LIMITS) as limiter:
                 limited = limit(make(**where), limiter)  # type: ignore[type-var]
-                if kind == "async":
-                    run = measure(kind, make(**where), limited, options)
-                    result = asyncio.run(run)
-                else:
-                    run = measure(kind, make(**where), limited, options)
-                    result = outside_a_loop(run)
+                clients = [make(**where), limited, counting(make(**where), store)]
+                run = measure(kind, clients, options)
+                result = asyncio.run(run) if kind == "async" else outside_a_loop(run)
             print(json.dumps(result), flush=True)
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from .._calls import Packed
@@ -33,5 +34,14 @@ def _fill(part: Packed) -> bytes:
 
 def bulk(arg: Arg) -> bytes:
     """Pack one argument."""
-    text = arg.encode() if isinstance(arg, str) else b"%d" % arg
+    return _text(arg) if isinstance(arg, str) else _bulk(b"%d" % arg)
+
+
+# Scripts, keys, lanes: most texts of a call are those of the one before.
+@lru_cache(maxsize=1024)
+def _text(arg: str) -> bytes:
+    return _bulk(arg.encode())
+
+
+def _bulk(text: bytes) -> bytes:
     return b"$%d\r\n%b\r\n" % (len(text), text)
