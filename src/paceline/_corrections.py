@@ -122,8 +122,8 @@ class Corrections:
     Attributes:
         version: How often one changed. 0 is never.
 
-        found: What a limiter looked up, by keys and plain names; emptied when a limit
-            changes.
+        found: What a limiter looked up, by plain names and the digests of keys;
+            emptied when a limit changes.
     """
 
     def __init__(self) -> None:

@@ -88,18 +88,21 @@ class Engine(Asking, Worlds, Warden):
 
     def lookup(self, key: Key | str) -> tuple[Scope, Policy]:
         """Return where a key's account is, and the limits that apply to it."""
+        name: object = key
+        if type(key) is Key:  # an API key is kept by nobody but its caller
+            name = (key.tag(self._secret), key.model, key.display)
         try:
-            return self._known[key]
+            return self._known[name]
         except (KeyError, TypeError):
-            return self._look_up(key)
+            return self._look_up(key, name)
 
-    def _look_up(self, key: Key | str) -> tuple[Scope, Policy]:
+    def _look_up(self, key: Key | str, known_as: object) -> tuple[Scope, Policy]:
         full, policy = self.rules.resolve(as_key(key))
         name = f"paceline:1:{{{full.tag(self._secret)}}}"
         scope = Scope(name, full.display or "", self.guard_us)
         # A file's rules may change with the environment.
         plain = (type(key) is str or type(key) is Key) and isinstance(self.rules, Rules)
-        return self._desk.corrections.find(scope, policy, key if plain else None)
+        return self._desk.corrections.find(scope, policy, known_as if plain else None)
 
     def run(self, plan: Plan[T]) -> T:
         """Drive a plan, blocking."""

@@ -103,6 +103,13 @@ class Permit:
                 self._reopen(spent)
                 raise
 
+    def would_ask(self, cost: Cost) -> bool:
+        """Tell whether posting a true cost would take a call of the store."""
+        if self._policy.leases:
+            return True
+        spent = self._policy.spent(cost)
+        return self._engine.must_post(self._booking, self._actual(spent, ends=False))
+
     def cancel(self) -> None:
         """
         Give all of it back: the call was not made.

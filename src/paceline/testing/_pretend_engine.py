@@ -153,6 +153,10 @@ class _PretendPermit(Permit):
         """Check the true cost."""
         self.settle(cost)
 
+    def would_ask(self, cost: Cost) -> bool:  # noqa: ARG002 -- its twin's
+        """There is nobody to ask."""
+        return False
+
     def renewing(self, renewal: UnderWay) -> Holds:  # noqa: ARG002 -- its twin's
         """Nothing is renewed."""
         return []

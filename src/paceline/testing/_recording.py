@@ -235,6 +235,10 @@ class _RecordedPermit(Permit):
         await self._inner.settle_async(cost)
         self._calls.append(Recorded("settle", self._key, cost))
 
+    def would_ask(self, cost: Cost) -> bool:
+        """Pass on."""
+        return self._inner.would_ask(cost)
+
     def cancel(self) -> None:
         """Pass on and note it."""
         self._inner.cancel()
