@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from paceline._provider.feedback import Reading
 from paceline.openai._epochs import Epochs
@@ -131,6 +131,8 @@ def meet_a_stranger(seed):
 
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**64))
+@example(seed=3513)  # the limit changes, and who saw it dies
+@example(seed=5049)
 def test_a_provider_that_keeps_everything_is_never_believed_to_give_back(seed):
     """
     Buckets, fixed and sliding windows, headers that lag by two seconds, other windows,
@@ -165,12 +167,12 @@ class Pair:
         reading = Reading("tokens", limit, remaining, reset)
         self.all[number].count(sent, sent + 0.5, 1_000, reading, PER)
 
-    def spend(self, first, *later):
+    def spend(self, first, *later, other=6_000):
         """Spend a bucket of 6,000, and two thirds as much again; look, call, look."""
         shown = [self.meet(0, 0.0), self.meet(1, 0.1)]
-        for number in (0, 1):
+        for number, limit in enumerate((6_000, other)):
             for _ in range(5):
-                self.call(number, 0.2, *first)
+                self.call(number, 0.2, *first, limit)
         shown += [self.meet(0, 1.0), self.meet(1, 1.1), self.meet(0, 2.0)]
         for turn, said in enumerate(later):
             for each in said:
@@ -211,6 +213,28 @@ def test_headers_that_do_not_speak_of_one_bucket_prove_nothing(answers):
     come back as fast as the limit says. One other word, and nothing is believed.
     """
     assert not any(Pair().spend(*answers))
+
+
+def test_a_limit_that_another_process_saw_change_proves_nothing():
+    """
+    Who comes after that cannot see it; what each tells has the limit with it.
+    """
+    assert not any(Pair().spend(*PROOF, other=9_000))
+
+
+def test_what_was_told_twice_because_a_reply_was_lost_counts_once():
+    """
+    The place that a process took without knowing it is its own all the same.
+    """
+    pair = Pair()
+    pair.meet(0, 0.0)
+    pair.call(0, 0.2, 5_000, 10.0)
+    pair.board.exchange(pair.all[0].facts(1.0), 1.0)
+    pair.call(0, 1.2, 4_000, 20.0)
+    pair.meet(0, 2.0)
+    pair.meet(0, 3.0)
+    rows = [name for name in pair.board.facts if name.startswith("spent:")]
+    assert (len(rows), pair.all[0]._epoch.total) == (2, 2_000)
 
 
 def test_the_store_that_steps_back_makes_no_epoch_younger():
@@ -278,6 +302,6 @@ def test_the_rows_of_a_store_are_bounded_and_of_no_later_release():
     epoch = pair.all[0]._epoch
     most = epoch.total
     pair.board.facts["spent:0:99"] = ("in:other:words", 99.0)
-    pair.board.facts["spent:0:98"] = (f"{epoch.name}:me:many:0:0", 99.0)
+    pair.board.facts["spent:0:98"] = (f"{epoch.name}:me:many:6000:0:0", 99.0)
     pair.meet(0, 5.0)
     assert most <= epoch.total <= 32 * 4_000

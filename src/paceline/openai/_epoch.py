@@ -65,6 +65,8 @@ class Epoch:
 
         spent: Tokens that calls of this process were charged.
 
+        limit: The limit that the first answer named. 0 until then.
+
         rate: Tokens that are refilled in a second. 0.0 until an answer tells.
 
         powered: Whether so much was spent at some time that it should have shown.
@@ -78,11 +80,11 @@ class Epoch:
         self.since: float = since
         self.lead: float = 0.0
         self.spent: int = 0
+        self.limit: int = 0
         self.rate: float = 0.0
         self.powered: bool = False
         self.proofs: set[Standing] = set()
         self._times = 0
-        self._limit: int | None = None
         self._size = 0.0
         self._lowest: Standing | None = None
         self._highest: Standing | None = None
@@ -107,11 +109,14 @@ class Epoch:
         if sent < self.asked or not reading.limit:
             return True
         self.spent += sure
-        self.rate = reading.limit / per
+        self.limit = self.limit or reading.limit
+        if reading.limit != self.limit:
+            return False
+        self.rate = self.limit / per
         if not reading.remaining or reading.reset is None:
             return True  # 0 may stand for less
         standing = Standing(reading.remaining, reading.reset)
-        if not self._fits(reading.limit, standing):
+        if not self._fits(standing):
             return False
         if len(self._held) < _MOST_HELD:
             known = self._total_at(sent - _LAG)
@@ -176,11 +181,9 @@ class Epoch:
                 return total
         return 0
 
-    def _fits(self, limit: int, standing: Standing) -> bool:
+    def _fits(self, standing: Standing) -> bool:
         size = standing.remaining + self.rate * standing.reset
-        if self._limit is None:
-            self._limit, self._size = limit, size
-        if self._limit != limit or abs(size - self._size) > _SAME * self._size:
+        if abs(size - (self._size or size)) > _SAME * self._size:
             return False
         self._size = max(self._size, size)
         self._lowest = min(self._lowest or standing, standing)
@@ -189,8 +192,8 @@ class Epoch:
 
     def _refills(self) -> bool:
         """Tell whether it was seen that it is refilled as fast as it should be."""
-        low, high, limit = self._lowest, self._highest, self._limit
-        if low is None or high is None or limit is None:
+        low, high, limit = self._lowest, self._highest, self.limit
+        if low is None or high is None:
             return False
         if abs(self._size - limit) <= _SAME * limit:
             high = Standing(limit, 0.0)

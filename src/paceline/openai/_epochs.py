@@ -48,6 +48,8 @@ class Row(NamedTuple):
 
         spent: Tokens that its calls were charged.
 
+        limit: The limit that its first answer named: one that changes is no bucket.
+
         lead: Milliseconds by which they may have been sent before the epoch.
 
         age: Milliseconds that it had lasted at least. Store's clocks step.
@@ -56,6 +58,7 @@ class Row(NamedTuple):
     epoch: str
     owner: str
     spent: int
+    limit: int
     lead: int
     age: int
 
@@ -110,7 +113,7 @@ class Epochs:
                 return facts
             slot = free[int(self._draw(), 16) % len(free)]
         lead, age = 1 + int(1000 * epoch.lead), int(1000 * (now - epoch.since))
-        row = Row(epoch.name, self._owner, epoch.spent, lead, age)
+        row = Row(epoch.name, self._owner, epoch.spent, epoch.limit, lead, age)
         value, left = ":".join(map(str, row)), self._until - now
         return [*facts, Fact(self._name(slot), value, left, yields=claims)]
 
@@ -143,6 +146,8 @@ class Epochs:
         for slot, row in rows.items():
             lead, age = max(lead, row.lead / 1000), max(age, row.age / 1000)
             spent[row.owner] = max(spent.get(row.owner, 0), row.spent)
+            if epoch.limit not in {0, row.limit}:
+                self._strange = heard
             if row.owner == self._owner and row.spent >= self._told:
                 self._slot, self._told = slot, row.spent
         epoch.learn(heard, sum(spent.values()), asked - age, lead)
@@ -178,5 +183,6 @@ class Epochs:
 
 
 def _read(value: str) -> Row:
-    epoch, owner, spent, lead, age = value.split(":")
-    return Row(epoch, owner, int(spent), int(lead), int(age))
+    epoch, owner, *numbers = value.split(":")
+    spent, limit, lead, age = map(int, numbers)
+    return Row(epoch, owner, spent, limit, lead, age)
