@@ -191,16 +191,18 @@ local function quick_lows(limit, seq)
             or quick_moment(seq * 1000 + lows[2 * (drop - old) + 1])
         parts[1] = stamp .. least .. quick_sub(text, 32 * drop + 33)
     end
+    local n, form, stamp_high, low_high = 1, "", -1, -1
     for i = first > 1 and first or 1, new do
         local stamp, low = seq * 1000 + lows[2 * i - 1], lows[2 * i]
         local stamp_low, low_low = stamp % QUICK_HALF, low % QUICK_HALF
-        parts[#parts + 1] = quick_format(
-            "%07d%09d%07d%09d",
-            (stamp - stamp_low) / QUICK_HALF,
-            stamp_low,
-            (low - low_low) / QUICK_HALF,
-            low_low
-        )
+        if low - low_low ~= low_high or stamp - stamp_low ~= stamp_high then
+            -- Bookings of a batch differ in the lower halves; the others are written once.
+            stamp_high, low_high = stamp - stamp_low, low - low_low
+            form =
+                quick_format("%07d%%09d%07d%%09d", stamp_high / QUICK_HALF, low_high / QUICK_HALF)
+        end
+        n = n + 1
+        parts[n] = quick_format(form, stamp_low, low_low)
     end
     return new == 1 and parts[1] .. (parts[2] or "") or table.concat(parts)
 end

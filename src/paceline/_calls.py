@@ -225,8 +225,9 @@ def request_now(policy: Policy, charges: tuple[int, ...]) -> Request:
     request = known.get(charges)
     if request is None:
         request = Request(policy, charges, 0)
-        if len(known) < _MOST_KNOWN:
-            known[charges] = request
+        if len(known) >= _MOST_KNOWN:
+            known.clear()
+        known[charges] = request
     return request
 
 

@@ -241,8 +241,10 @@ class Book:
         for limit, cost in zip(policy.limits, charges, strict=True):
             args += (self.limits[place(policy, limit)], cost)
         packed = Packed(args)
-        if len(self._asked) < _MOST_ASKED:
-            self._asked[id(policy), *how, *charges] = packed
+        if len(self._asked) >= _MOST_ASKED:
+            # Who waits asks for ever different waits: what is common comes back.
+            self._asked.clear()
+        self._asked[id(policy), *how, *charges] = packed
         return packed
 
 

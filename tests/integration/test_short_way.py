@@ -43,6 +43,21 @@ def test_a_permit_for_now_needs_no_plan(clean_server, no_plans, verb):
     assert [status.remaining for status in statuses] == [96, 8]
 
 
+def test_who_asks_often_needs_a_plan_only_to_count_the_processes(
+    clean_server, no_plans
+):
+    """
+    That is at the second call, and not again before 10 s have passed.
+    """
+    with RateLimiter(clean_server.url, limits="1000/min") as limiter:
+        for _ in range(2):
+            limiter.acquire("a")
+        no_plans()
+        for _ in range(50):
+            limiter.acquire("a")
+        assert limiter.peek("a")[0].remaining == 948
+
+
 @pytest.mark.parametrize("verb", ["acquire_async", "reserve"])
 def test_a_permit_for_now_needs_no_plan_async(clean_server, no_plans, verb):
     """

@@ -3,10 +3,10 @@
 from hypothesis import given, strategies as st
 
 from paceline import CalendarWindow, SlidingWindow, TokenBucket
-from paceline._calls import Place, Request, Scope
+from paceline._calls import Place, Request, Scope, request_now
 from paceline._rules import Rules
 from paceline._script import load
-from paceline._wire import Clock, encode_acquire
+from paceline._wire import Clock, book_of, encode_acquire
 from paceline.stores._direct import Stencil
 from paceline.stores._pack import bulk, pack
 
@@ -36,3 +36,17 @@ def test_a_stencil_packs_what_the_encoder_says(policy, number, nonce, wait):
     args = call.on(Place("a1b2", number, number))
     packed = pack(("EVALSHA", load("acquire").sha, 1, scope.key, *args))
     assert stencil.fill(bulk("a1b2"), number, nonce) == packed
+
+
+def test_what_is_asked_often_is_packed_once_among_many_that_differ():
+    """
+    Waits and costs that never come again take no room for good.
+    """
+    policy = Rules("500/min").policy(None)
+    book = book_of([Request(policy, (1,), 0)], 0)
+    for number in range(2_000):
+        book.asked(Request(policy, (1,), number))
+        request_now(policy, (number,))
+    common = Request(policy, (1,), 60_000_000)
+    assert book.asked(common) is book.asked(common)
+    assert request_now(policy, (5_000,)) is request_now(policy, (5_000,))
