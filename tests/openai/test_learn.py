@@ -31,8 +31,24 @@ class Provider:
         if self.gives_back:
             self.left = min(LIMIT, self.left + reserved - used)
         remaining = int(self.left) if self.late_header else early
-        reading = Reading("tokens", LIMIT, max(0, remaining), None, 60.0)
+        remaining = max(0, remaining)
+        reading = Reading("tokens", LIMIT, remaining, self.reset(remaining), 60.0)
         return Answered(sent, sent + seconds, reserved, used, reading)
+
+    def reset(self, remaining):
+        return (LIMIT - remaining) * 60 / LIMIT
+
+
+class Windows(Provider):
+    """A limit whose windows begin anew, full, with each minute."""
+
+    def refill(self, now):
+        if int(now / 60) > int(self.at / 60):
+            self.left = float(LIMIT)
+        self.at = now
+
+    def reset(self, _):
+        return 60 - self.at % 60
 
 
 def judge(provider, calls, seed, others=0):
@@ -60,6 +76,25 @@ def test_a_provider_that_keeps_everything_is_never_believed_to_give_back(
     """
     provider = Provider(gives_back=False, late_header=late)
     assert not judge(provider, 1000, seed, others)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_window_that_begins_anew_gives_nothing_back(seed):
+    """
+    From one answer to the next all of it is there again, some hundred times over.
+    """
+    assert not judge(Windows(gives_back=False), 4000, seed)
+
+
+def test_headers_without_a_reset_prove_nothing():
+    """
+    Nobody knows whether a bucket or a window speaks.
+    """
+    provider, refunds = Provider(gives_back=True), Refunds()
+    provider.reset = lambda _: None
+    for number in range(20):
+        refunds.witness(provider.call(number * 0.2, 0.1, 1000, 100))
+    assert not refunds.shown
 
 
 @pytest.mark.parametrize("late", [False, True])

@@ -27,7 +27,7 @@ _EPOCH, _SPENT = "epoch:", "spent:"
 # After one that should have proved it and did not, nobody looks for so long.
 _REST = 300.0
 # So many processes tell what they spent: enough for a fleet of some hundred, and a
-# fifth of a millisecond of the store for each look.
+# quarter of a millisecond of the store for each look.
 _SLOTS = 32
 # One in which less was spent than refilled is replaced, so that the next begins just
 # before a burst. What was spent is known so much later, and by the slowest answers.

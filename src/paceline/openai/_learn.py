@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _TELLING = 0.25
 _LEAST_TELLING = 20
 _CAME_BACK = 0.5
+# What remains and what comes back until the reset are one sum in a bucket that is
+# refilled continuously, to this share of its limit: a window that begins anew is none.
+_SAME, _PER = 0.05, 60.0
 # A header may be wrong for once: several must say it, among so many that could.
 _PROOFS, _AMONG = 3, 50
 # So many answers in a row must name a higher limit than the known one.
@@ -87,7 +90,7 @@ class Refunds:
         earlier, later = before.reading, answered.reading
         # A generous refill: the moments of the headers are not known any better.
         most = earlier.later(answered.heard - before.sent)
-        if most is None or later.remaining is None or earlier.limit != later.limit:
+        if most is None or later.remaining is None or not _one_bucket(earlier, later):
             return
         unused = max(before.unused, answered.unused)
         if unused < max(_TELLING * answered.reserved, _LEAST_TELLING):
@@ -99,6 +102,16 @@ class Refunds:
         # Most answers prove nothing either way: the refill may have been as much.
         self._proofs.append(came_back >= _CAME_BACK * unused)
         self.shown = sum(self._proofs) >= _PROOFS
+
+
+def _one_bucket(earlier: Reading, later: Reading) -> bool:
+    if not earlier.limit or earlier.limit != later.limit:
+        return False
+    if earlier.reset is None or later.reset is None:
+        return False
+    grown = (later.remaining or 0) - (earlier.remaining or 0)
+    due = (earlier.reset - later.reset) * earlier.limit / (earlier.per or _PER)
+    return abs(grown - due) <= _SAME * earlier.limit
 
 
 @dataclass(slots=True)
