@@ -8,8 +8,6 @@ so who is in which batch makes no difference but to the price.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from math import inf
 
 from . import _reply, _wire
 from ._almanac import Almanac
@@ -31,7 +29,7 @@ def serve(asks: Sequence[Ask]) -> Plan[list[Answer]]:
 
     def encode(clock: Clock) -> Call:
         call = _wire.encode_acquire(first.scope, requests, clock)
-        return call if until == inf else replace(call, until=until)
+        return Call(call.script, call.key, call.parts, until=until)
 
     try:
         reply = yield from ask_day(first.almanac, encode)
