@@ -207,3 +207,25 @@ def test_threads_share_a_call_where_many_want_the_same(clean_server, monkeypatch
         assert not direct.is_crowded(key)
         assert not limiter.try_acquire("a")
         assert not direct._callers
+
+
+def test_a_true_cost_that_is_the_booked_one_asks_nobody(clean_server, monkeypatch):
+    """
+    Another one does, and so does the end of a hold.
+    """
+    limits = ["100/min", "100 tokens/min", "8 concurrent"]
+    with RateLimiter(clean_server.url, limits=limits[:2]) as limiter:
+        permits = [limiter.acquire("a", {"tokens": 5}) for _ in range(3)]
+        asked = []
+        monkeypatch.setattr(limiter._engine, "run", asked.append)
+        for permit, cost in zip(
+            permits, [{}, {"tokens": 5}, {"tokens": 4}], strict=True
+        ):
+            assert permit.would_ask(cost) == (cost == {"tokens": 4})
+            permit.settle(cost)
+            assert len(asked) == (cost == {"tokens": 4})
+    with RateLimiter(clean_server.url, limits=limits) as limiter:
+        permit = limiter.acquire("b", {"tokens": 5})
+        assert permit.would_ask({"tokens": 5})
+        permit.settle({"tokens": 5})
+        assert limiter.peek("b")[2].remaining == 8
