@@ -27,8 +27,9 @@ _MARGIN, _PROOFS, _TIMES = 0.2, 3, 2
 # That it is such a bucket shows in what its headers say. What remains and what comes
 # back until `reset` are always the same sum, to this share;
 _SAME = 0.05
-# where what remains spans this share of it, it comes back as fast as it should.
-_SPAN, _SLOPE = 0.04, 0.25
+# where what remains spans this share of it, it comes back as fast as it should, but for
+# this share and what resets are rounded by: to whole seconds, or not to be seen.
+_SPAN, _SLOPE, _WHOLE = 0.04, 0.1, 1.0
 _MOST_HELD = 64
 
 
@@ -157,7 +158,8 @@ class Epoch:
             return False
         before = len(self.proofs)
         for heard, standing, spent in held:
-            refilled = self.rate * (heard - self.since + self.lead)
+            rate = self.rate * (1 + _SLOPE)
+            refilled = rate * (heard - self.since + self.lead)
             most = max(0.0, self._size + refilled - spent)
             if standing.remaining > most + _MARGIN * self._size:
                 self.proofs.add(standing)
@@ -199,4 +201,6 @@ class Epoch:
             high = Standing(limit, 0.0)
         span = high.remaining - low.remaining
         refilled = self.rate * (low.reset - high.reset)
-        return span >= _SPAN * self._size and abs(span - refilled) <= _SLOPE * span
+        whole = low.reset.is_integer() and high.reset.is_integer()
+        wrong = abs(span - refilled) + (self.rate * _WHOLE if whole else 0.0)
+        return span >= _SPAN * self._size and wrong <= _SLOPE * span
