@@ -34,6 +34,9 @@ _SLOTS = 32
 _LATE = 3.0
 # Who saw headers that are not of one bucket believes none for so many seconds.
 _DISTRUST = 60.0
+# Who hears of an epoch later than so many seconds after it began does not judge: the
+# store's clock may have stepped back, and nobody be left who knows.
+_EARLY = 10.0
 _FADES = 0.98
 
 
@@ -83,6 +86,7 @@ class Epochs:
         self._left: list[str] = []
         self._slowest = 0.0
         self._strange = float("-inf")
+        self._came_late = False
 
     def count(
         self, sent: float, heard: float, sure: int, reading: Reading, per: float
@@ -135,6 +139,7 @@ class Epochs:
         if number != self._number or name != (epoch.name if epoch else ""):
             self._leave(number, heard + left)
             epoch = self._epoch = Epoch(name, asked, asked - age) if name else None
+            self._came_late = not LIFE - _EARLY <= left <= LIFE
         if epoch is None:
             return False
         rows = self._rows(known, epoch)
@@ -152,7 +157,7 @@ class Epochs:
                 self._slot, self._told = slot, row.spent
         epoch.learn(heard, sum(spent.values()), asked - age, lead)
         trusts = self._strange < epoch.asked and heard - self._strange >= _DISTRUST
-        return epoch.judge(believe=trusts)
+        return epoch.judge(believe=trusts and not self._came_late)
 
     def _leave(self, number: int, until: float) -> None:
         if self._slot is not None:
