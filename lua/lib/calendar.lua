@@ -38,8 +38,10 @@ function calendar.open(limit, now)
         section.start, section.finish, section.count = limit.p1, limit.p2, 0
         section.next_stop, section.next_count = limit.p3, 0
     elseif now < section.start then
-        -- The clock stepped back over the boundary: what was counted stays counted.
+        -- The clock stepped back over the boundary: what was counted counts now, and when
+        -- its own period comes again.
         section.start, section.finish, section.next_stop = limit.p1, limit.p2, limit.p3
+        section.next_count = math.max(section.count, section.next_count)
     elseif now >= section.finish then
         section.start, section.finish, section.count =
             section.finish, section.next_stop, section.next_count

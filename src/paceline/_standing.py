@@ -162,8 +162,9 @@ def _calendar(
     start, stop, after = (section.number(at, 16) for at in (0, 16, 45))
     count, following = section.number(32, 13), section.number(61, 13)
     if now < start:
-        # The clock stepped back over the boundary: what was counted stays counted.
+        # The clock stepped back over the boundary: what was counted counts twice.
         _, stop, after = boundaries(limit.period, limit.tz, now)
+        following = max(count, following)
     elif now >= after:
         return base
     elif now >= stop:

@@ -105,6 +105,23 @@ def test_settlement_goes_to_its_own_period(clean_server):
     assert account.peek()[0].remaining == 5
 
 
+def test_a_day_that_comes_twice_holds_its_limit_once(clean_server):
+    """
+    The clock steps back over midnight: what was counted counts before it, and after it.
+    """
+    account = Account(clean_server.client(), CalendarWindow(3, "day", "UTC"))
+    account.now = midnight = moment(2026, 7, 2)
+    assert account.acquire({"requests": 2}).booking
+    account.now -= SECOND
+    assert account.peek()[0].remaining == 1
+    assert account.acquire().booking
+    assert not account.acquire().decision
+    account.now = midnight
+    assert account.peek()[0].remaining == 1
+    assert account.acquire().booking
+    assert not account.acquire().decision
+
+
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Kathmandu", "America/St_Johns"])
 def test_any_zone_holds_its_now(zone):
     """

@@ -191,7 +191,7 @@ class Calendar:
         if now >= after:
             self.edges, self.counts = edges, [0, 0]
         elif now < start:
-            self.edges = edges
+            self.edges, self.counts = edges, [self.counts[0], max(self.counts)]
         elif now >= stop:
             self.edges, self.counts = (stop, after, edges[2]), [self.counts[1], 0]
 

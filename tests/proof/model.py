@@ -97,6 +97,9 @@ class Scope:
         for name in [name for name in self.fields if name not in kept]:
             gone = self.fields.pop(name)
             assert max(gone.cool, gone.tail, *gone.until.values(), 0) <= now
+        # And lanes that nobody used for ten minutes.
+        for name in [name for name in self.lanes if f"l:{name}" not in kept]:
+            del self.lanes[name]
 
     def _lane(self, lane):
         return self.lanes.setdefault(lane[0], Lane())

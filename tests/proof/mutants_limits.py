@@ -215,6 +215,14 @@ LIMITS = (
         ("lua/test_calendar.py::test_a_booking_across_midnight_counts_tomorrow",),
     ),
     Mutant(
+        "a day that comes twice",
+        "a day that comes again, because the clock stepped back, holds its limit once",
+        "lib/calendar",
+        "        section.next_count = math.max(section.count, section.next_count)\n",
+        "",
+        ("lua/test_calendar.py::test_a_day_that_comes_twice_holds_its_limit_once",),
+    ),
+    Mutant(
         "refund of yesterday",
         "a refund goes to the period of its booking",
         "lib/calendar",
