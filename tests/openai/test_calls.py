@@ -5,6 +5,7 @@ import gc
 import sys
 import time
 import weakref
+from functools import partial
 
 import anyio
 import openai
@@ -347,11 +348,19 @@ def test_a_cancelled_call_keeps_what_it_reserved(mock, api_key, limiter, model, 
         client = openai.AsyncOpenAI(base_url=mock.base_url, api_key=api_key)
         limit(client, limiter, refund="always")
         slow = chat(model, extra_headers={"x-mock-service-time": "5"})
-        with anyio.move_on_after(0.15) as scope:
-            await client.chat.completions.create(**slow)
-        assert scope.cancelled_caught
+        left = asyncio.Event()
+
+        async def leaves(_):
+            left.set()
+
+        client._client.event_hooks = {"request": [leaves]}
+        async with anyio.create_task_group() as group:
+            group.start_soon(partial(client.chat.completions.create, **slow))
+            await left.wait()
+            group.cancel_scope.cancel()
+        left.clear()
         task = asyncio.create_task(client.chat.completions.create(**slow))
-        await asyncio.sleep(0.15)
+        await left.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
