@@ -3,8 +3,13 @@
 import uuid
 
 import pytest
+from hypothesis import settings
 
 import rig
+
+# How long an example takes is the machine's affair, not the test's.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session", params=rig.servers(), ids=lambda server: server[0])
