@@ -41,11 +41,14 @@ class Diary:
     def __init__(self, path):
         self.file = path.open("w", buffering=1 << 16)
         self.errors = Counter()
+        # A text file that is written by two threads at once may get anything.
+        self._lock = threading.Lock()
 
     def __call__(self, permit, began):
         got = time.monotonic()
         moment, epoch, seq, _ = rig_loss.charged(permit)
-        self.file.write(f"{moment} {epoch} {seq} {began} {got}\n")
+        with self._lock:
+            self.file.write(f"{moment} {epoch} {seq} {began} {got}\n")
 
 
 def blocking(limiter, diary, end):
