@@ -13,6 +13,7 @@ from ._effects import Now, Plan
 from ._errors import StoreError, StoreUnavailable
 from ._policy import Policy
 from ._repayment import Account, Units, repay
+from ._unheard import unheard_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,7 +109,7 @@ class Amends:
         try:
             yield from _plans.settle(self._desk, scope, policy, booking, actual)
         except StoreUnavailable as error:
-            if getattr(error, "sent", None) is not None:
+            if unheard_of(error) is not None:
                 self._postponed.popleft()  # the desk sends it again
             raise
         except StoreError as error:

@@ -15,6 +15,7 @@ from ._calls import Call, Clock
 from ._effects import Ask, Plan
 from ._errors import StoreError
 from ._reply import Answer, Reply
+from ._unheard import unheard_of
 
 # Requests that ride one call: some milliseconds of the server's time at most.
 MOST = 100
@@ -34,8 +35,9 @@ def serve(asks: Sequence[Ask]) -> Plan[list[Answer]]:
     try:
         reply = yield from ask_day(first.almanac, encode)
     except BaseException as error:
-        if getattr(error, "sent", None) is not None:
-            error.requests = tuple(requests)  # type: ignore[attr-defined]
+        unheard = unheard_of(error)
+        if unheard is not None:
+            unheard.requests = tuple(requests)
         raise
     return _reply.decode_acquire(reply, first.scope, requests)
 

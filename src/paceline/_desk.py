@@ -21,6 +21,7 @@ from ._policy import Policy
 from ._refusals import Refusals
 from ._reply import Answer
 from ._sight import Sight
+from ._unheard import unheard_of
 
 _log = logging.getLogger("paceline")
 
@@ -101,10 +102,10 @@ class Desk:
     _settled: dict[tuple[str, str], Policy] = field(default_factory=dict)
 
     def owe(self, error: BaseException, scope: Scope) -> None:
-        """Note the call that an error says may have been carried out, if any."""
-        sent: Call | None = getattr(error, "sent", None)
-        if sent is not None and all(owed.call.lane != sent.lane for owed in self.owed):
-            self.owed.append(Owed(sent, scope, getattr(error, "requests", ())))
+        """Note the call that an error says may have been carried out, once."""
+        unheard = unheard_of(error)
+        if unheard is not None and unheard.claim():
+            self.owed.append(Owed(unheard.call, scope, unheard.requests))
 
     def oldest_owed(self, scope: Scope) -> Owed | None:
         """Take the call that was owed first, one of this scope if there is any."""

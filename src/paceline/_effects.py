@@ -23,8 +23,8 @@ class Ask(NamedTuple):
     """
     Ask for a permit, alone or in a batch; returns the answer.
 
-    Who is interrupted meanwhile finds the answer, if there is one, as the ``answer`` of
-    what interrupted it, or the call that may have been carried out as its ``sent``.
+    What interrupts somebody meanwhile tells of the answer, if there is one, or of the
+    call that may have been carried out (``_unheard``).
 
     Attributes:
         until: The moment of the monotonic clock at which its caller gives up.

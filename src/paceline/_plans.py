@@ -27,6 +27,7 @@ from ._limits import SECOND_US, Limit
 from ._policy import Policy
 from ._reply import Answer
 from ._sight import Lost
+from ._unheard import is_of_others, take_answer
 
 # How late a permit may be when its reply had to be fetched a second time, and how
 # often one may be.
@@ -52,7 +53,7 @@ def decide(
     Raises:
         CostTooLarge: If a limit can never hold the cost.
     """
-    if known is not None and getattr(known, "until", inf) >= until:
+    if known is not None and not is_of_others(known, until):
         # One of its own: what is found in a traceback of itself is freed late.
         raise copy(known) from known.__cause__
     request = desk.current(scope, request)
@@ -62,7 +63,7 @@ def decide(
         try:
             answer = yield from _decide(desk, scope, request, until)
         except StoreUnavailable as error:
-            if getattr(error, "until", inf) >= until:
+            if not is_of_others(error, until):
                 raise
             continue  # it shared a call with somebody who gave up earlier
         late_us = -answer.wait_us - scope.guard_us
@@ -119,7 +120,7 @@ def interrupted(
     desk: Desk, scope: Scope, policy: Policy, error: BaseException, until: float = inf
 ) -> Plan[None]:
     """Give back what an ask may have booked for somebody who does not hear of it."""
-    late: Answer | None = getattr(error, "answer", None)
+    late = take_answer(error)
     if late is not None and late.booking is not None:
         yield from cancel(desk, scope, policy, late.booking, until)
     desk.owe(error, scope)

@@ -14,6 +14,7 @@ from ._calls import Booking, Call, Clock, Post, Scope
 from ._effects import Now, Plan
 from ._errors import StoreError
 from ._limits import SECOND_US, CalendarWindow, Concurrency, TokenBucket
+from ._unheard import unheard_of
 
 if TYPE_CHECKING:
     from ._almanac import Almanac
@@ -191,7 +192,8 @@ def repay(almanac: Almanac, account: Account, shares: tuple[Share, ...]) -> Plan
             else:
                 charged = None
         except StoreError as error:
-            entry.sent = getattr(error, "sent", entry.sent)
+            unheard = unheard_of(error)
+            entry.sent = unheard.call if unheard else entry.sent
             entry.closed = entry.sent is not None
             raise
         if charged is not None:

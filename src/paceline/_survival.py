@@ -22,6 +22,7 @@ from ._outage import Outage
 from ._policy import Policy
 from ._rejoining import Rejoining
 from ._repayment import Account, LocalBooking
+from ._unheard import unheard_of
 from ._wish import Granted
 
 if TYPE_CHECKING:
@@ -229,7 +230,7 @@ class Survival:
             if self._policy == "raise":
                 raise
             # A call that may have arrived is sent again by the desk.
-            if getattr(error, "sent", None) is None:
+            if unheard_of(error) is None:
                 self.amends.postpone(scope, policy, booking, actual)
             now = yield Now()
             self._lost(error, self.outage.account(scope, policy), now)

@@ -3,6 +3,8 @@
 import asyncio
 import random
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -85,6 +87,72 @@ def test_what_a_given_up_call_charged_comes_back(clean_server, proxy):
     limiter.close()
     with direct(clean_server, "100/min") as limiter:
         assert used(limiter) == 2
+
+
+CALLERS = 8
+
+
+def in_threads(limiter, watch):
+    """Ask at the same time, in threads."""
+    with ThreadPoolExecutor(CALLERS) as pool:
+        asked = [pool.submit(limiter.acquire, "a") for _ in range(CALLERS)]
+        watch()
+        return [each.result(20) for each in asked]
+
+
+def in_tasks(limiter, watch):
+    """Ask at the same time, in tasks of one event loop."""
+
+    async def run():
+        await limiter.acquire_async("a")  # or they would wait for a connection
+        async with asyncio.TaskGroup() as group:
+            asked = [
+                group.create_task(limiter.acquire_async("a")) for _ in range(CALLERS)
+            ]
+            await asyncio.to_thread(watch)
+        await limiter.aclose()
+        return [each.result() for each in asked]
+
+    return asyncio.run(run())
+
+
+def wait_for(happens):
+    end = time.monotonic() + 20
+    while not happens():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("ask", [in_threads, in_tasks])
+def test_what_a_shared_call_charged_comes_back_once(clean_server, proxy, ask):
+    """
+    All who shared it fail with it; one of them gives it back, or others lose theirs.
+
+    Whatever is booked meanwhile stands in the same slot of the window: each time that
+    the lost call is given back once more it would be taken out of that.
+    """
+    limits = SlidingWindow(1000, 3600.0)
+    other = direct(clean_server, limits)
+    other.acquire("a")
+    options = {"call_timeout": 0.2, "connect_timeout": 0.1, "on_outage": "wait"}
+    limiter = RateLimiter(proxy.url, limits=limits, **options)
+    limiter.acquire("a")
+    before = used(other)
+    store = limiter._engine._open()
+
+    def watch():
+        proxy.mode = "reset_on_reply"
+        wait_for(lambda: used(other) > before)
+        for _ in range(100):
+            other.acquire("a")
+        wait_for(lambda: store.breaker.gone)
+        proxy.mode = "pass"
+
+    with limiter, other:
+        granted = ask(limiter, watch)
+        fair = before + (ask is in_tasks) + len(granted) + 100
+        wait_for(lambda: used(other) <= fair)
+        assert used(other) == fair
 
 
 def test_one_reply_in_ten_lost_costs_nothing(clean_server, proxy):

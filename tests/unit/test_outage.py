@@ -12,6 +12,7 @@ from paceline._errors import StoreUnavailable
 from paceline._outage import SETTLING, Outage
 from paceline._policy import Policy
 from paceline._repayment import repay
+from paceline._unheard import Unheard, note
 
 NOW = 1_000.0
 SCOPE = Scope("paceline:1:{a}", "a")
@@ -255,7 +256,7 @@ def repaid(outage, account, now, fails=()):
                 sent.append(effect)
                 if len(sent) in fails:
                     error = StoreUnavailable("gone")
-                    error.sent = effect
+                    note(error, Unheard(effect))
                     effect = plan.throw(error)
                     continue
                 value = reply(5 + len(sent), 10**12)

@@ -1,5 +1,6 @@
 """Plans without a store and without a clock: what they ask for, and in which order."""
 
+from copy import copy
 from dataclasses import replace
 
 import pytest
@@ -20,6 +21,7 @@ from paceline._plans import try_acquire
 from paceline._reply import decode_acquire
 from paceline._rules import Rules
 from paceline._turns import Wish, acquire
+from paceline._unheard import Unheard, note, note_answer
 from paceline._wire import Call, Post, Request, Scope
 
 SCOPE = Scope("paceline:1:{x}", "team-a")
@@ -250,7 +252,7 @@ def test_what_a_given_up_call_booked_goes_back_with_the_next_one():
     the_desk = desk()
     steps = Steps(try_acquire(the_desk, SCOPE, POLICY, (1,)))
     error = StoreUnavailable("gone")
-    error.sent = replace(steps.effect, lane=Place("x", 5, 5))
+    note(error, Unheard(replace(steps.effect, lane=Place("x", 5, 5))))
     with pytest.raises(StoreUnavailable):
         steps.fail(error)
     steps = Steps(try_acquire(the_desk, SCOPE, POLICY, (1,)))
@@ -259,6 +261,23 @@ def test_what_a_given_up_call_booked_goes_back_with_the_next_one():
     own = steps.answer([1, NOW_US, b"e" * 20, 2, 0, 0])
     assert (own.script, own.lane) == ("acquire", None)
     assert steps.end(reply(1)).allowed
+    assert not the_desk.owed
+
+
+def test_a_call_that_served_several_goes_back_once():
+    """
+    Each who shared it fails with the same error, or a copy, and some do so late.
+    """
+    the_desk = desk()
+    steps = Steps(try_acquire(the_desk, SCOPE, POLICY, (1,)))
+    error = StoreUnavailable("gone")
+    note(error, Unheard(replace(steps.effect, lane=Place("x", 5, 5))))
+    the_desk.owe(error, SCOPE)
+    the_desk.owe(copy(error), SCOPE)
+    assert len(the_desk.owed) == 1
+    assert the_desk.oldest_owed(SCOPE).call.lane == Place("x", 5, 5)
+    the_desk.owe(copy(error), SCOPE)
+    the_desk.owe(error, SCOPE)
     assert not the_desk.owed
 
 
@@ -302,9 +321,10 @@ def test_an_answer_that_came_after_the_interruption_is_given_back():
     """
     steps = waiting()
     error = KeyboardInterrupt()
-    (error.answer,) = decode_acquire(
+    (answer,) = decode_acquire(
         reply(1, wait_us=250_000), SCOPE, [Request(POLICY, (1,), 0)]
     )
+    note_answer(error, answer)
     effect = steps.fail(error)
     assert effect.script == "settle"
     with pytest.raises(KeyboardInterrupt):

@@ -113,7 +113,7 @@ class SyncStore(Protocol):
         queued meanwhile do not time out one after another.
 
         A call whose reply is lost is sent again, for a while, on its lane; the
-        StoreUnavailable that ends this has the call, lane included, as ``sent``.
+        StoreUnavailable that ends this tells of it (``_unheard``).
 
         Raises:
             StoreError: If the store refused, or (StoreUnavailable) was not there.
@@ -136,7 +136,7 @@ class AsyncStore(Protocol):
     Calls scripts on one event loop.
 
     A caller that is cancelled while its call is under way sees the call finished first;
-    the call is the ``sent`` of the CancelledError if nobody knows what came of it.
+    the CancelledError tells of it (``_unheard``) if nobody knows what came of it.
     """
 
     def call(self, call: Call, asked: float) -> Awaitable[Any]:

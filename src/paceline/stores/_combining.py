@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .._batch import MOST, serve
 from .._errors import StoreUnavailable
+from .._unheard import note_answer
 from ._gate import Gate
 
 if TYPE_CHECKING:
@@ -57,8 +58,7 @@ class SyncCounter:
                 self._pass_on(queue, waiter)
         except BaseException as error:
             self._abandon(waiter)
-            if waiter.answer is not None:
-                error.answer = waiter.answer  # type: ignore[attr-defined]
+            note_answer(error, waiter.answer)
             raise
         if waiter.error is not None:
             # Each thread raises one of its own: a traceback belongs to one of them.

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .._batch import MOST, serve
+from .._unheard import note, note_answer, unheard_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -187,10 +188,9 @@ class Batch:
         """Let an error of who is cancelled say what came of it: a turn must go back."""
         await self.over()
         if self.error is None:
-            error.answer = self.answers[self.futures.index(future)]  # type: ignore[attr-defined]
+            note_answer(error, self.answers[self.futures.index(future)])
         else:
-            error.sent = getattr(self.error, "sent", None)  # type: ignore[attr-defined]
-            error.requests = getattr(self.error, "requests", ())  # type: ignore[attr-defined]
+            note(error, unheard_of(self.error))
 
     async def over(self) -> None:
         """Wait for the end, whatever befalls the waiter; the call's own timeouts do."""

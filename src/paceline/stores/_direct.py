@@ -17,6 +17,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from .._calls import Packed, Place
 from .._reply import DECIDED, decode_acquire
 from .._script import load
+from .._unheard import Unheard, note, unheard_of
 from .._wire import book_of, encode_acquire
 from ._pack import bulk, pack
 from ._pipes import SyncPipes
@@ -194,11 +195,12 @@ class Direct:
         try:
             if isinstance(error, FAILURES):
                 return self._finish(call, asked)
-            error.sent = call  # type: ignore[attr-defined]
+            note(error, Unheard(call))
             raise error  # noqa: TRY301 -- what interrupted the caller
         except BaseException as end:
-            if getattr(end, "sent", None) is not None:
-                end.requests = (request,)  # type: ignore[attr-defined]
+            unheard = unheard_of(end)
+            if unheard is not None:
+                unheard.requests = (request,)
             # It connects again when it is used next.
             self._idle.append(connection)
             raise

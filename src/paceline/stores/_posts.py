@@ -16,12 +16,14 @@ from redis.exceptions import NoScriptError
 
 from .._errors import StoreError
 from .._script import load
+from .._unheard import unheard_of
 from ._pack import pack
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from .._calls import Call
+    from .._unheard import Unheard
     from ._link import Link, Waiter
     from ._sending import Sending
 
@@ -98,7 +100,7 @@ class Posts:
             waiter.answered(reply)
 
 
-async def see_finished(task: asyncio.Future[Any]) -> Call | None:
+async def see_finished(task: asyncio.Future[Any]) -> Unheard | None:
     """
     Wait for a call, whatever befalls the waiter; its own timeouts bound it.
 
@@ -109,8 +111,7 @@ async def see_finished(task: asyncio.Future[Any]) -> Call | None:
             await asyncio.shield(task)
     if task.cancelled():
         return None
-    sent: Call | None = getattr(task.exception(), "sent", None)
-    return sent
+    return unheard_of(task.exception())
 
 
 class _Posted:

@@ -25,6 +25,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
+from .._unheard import Unheard, note, note_end
 from ._hopeless import NoPrimary, is_hopeless
 
 if TYPE_CHECKING:
@@ -122,16 +123,16 @@ class Sending:
         """Note that nobody will hear what came of the call, and which it was."""
         if self.lane is not None:
             self._lanes.retire(self.lane)
-            error.sent = replace(self._call, lane=self.lane)  # type: ignore[attr-defined]
+            note(error, Unheard(replace(self._call, lane=self.lane)))
 
     def give_up(self, finding: StoreError) -> StoreError:
         """Note the end; if nobody knows what came of the call, say which it was."""
         if self.lane is not None and self._arrived:
             self._lanes.retire(self.lane)
-            finding.sent = replace(self._call, lane=self.lane)  # type: ignore[attr-defined]
+            note(finding, Unheard(replace(self._call, lane=self.lane)))
         elif self.lane is not None:
             self._lanes.give(self.lane)
-        finding.until = self._call.until  # type: ignore[attr-defined]
+        note_end(finding, self._call.until)
         return finding
 
 

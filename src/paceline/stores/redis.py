@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import NoScriptError
 
 from .._script import load
+from .._unheard import note
 from ._breaker import Breaker
 from ._combining import SyncCounter
 from ._counters import AsyncCounter
@@ -213,8 +214,7 @@ class AsyncRedis:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError as error:
-            # Read by the plan.
-            error.sent = await see_finished(task)  # type: ignore[attr-defined]
+            note(error, await see_finished(task))
             raise
 
     async def _call(self, call: Call, asked: float) -> Any:
