@@ -1,6 +1,7 @@
 """Load on one account for as long as wanted, told of as it goes, with what it holds."""
 
 import asyncio
+import contextlib
 import os
 import threading
 import time
@@ -15,6 +16,7 @@ from paceline import (
     SlidingWindow,
     StoreUnavailable,
     TokenBucket,
+    _wire,
 )
 
 RATE, PLACES = 100, 12
@@ -35,6 +37,27 @@ def held_by_process():
     return memory, len(os.listdir("/proc/self/fd")), threading.active_count()
 
 
+@contextlib.contextmanager
+def giving_back(returned):
+    """Note (epoch, stamp) of each booking of which this process gives all back."""
+    encode = _wire.encode_settle
+
+    def noted(scope, policy, booking, actual, clock):
+        if not any(actual):
+            returned.append(name_of(booking))
+        return encode(scope, policy, booking, actual, clock)
+
+    _wire.encode_settle = noted
+    try:
+        yield
+    finally:
+        _wire.encode_settle = encode
+
+
+def name_of(booking):
+    return booking.posts[0].epoch, booking.posts[0].stamp
+
+
 class Diary:
     """What a process did, on disk: what it keeps must not look like a leak."""
 
@@ -46,9 +69,10 @@ class Diary:
 
     def __call__(self, permit, began):
         got = time.monotonic()
-        moment, epoch, seq, _ = rig_loss.charged(permit)
+        moment, *_ = rig_loss.charged(permit)
+        epoch, stamp = name_of(permit.booking)
         with self._lock:
-            self.file.write(f"{moment} {epoch} {seq} {began} {got}\n")
+            self.file.write(f"{moment} {epoch} {stamp} {began} {got}\n")
 
 
 def blocking(limiter, diary, end):
@@ -78,9 +102,9 @@ def work(url, place, seconds, directory):
     Ask in threads, or in tasks of a loop, every other process.
 
     Return what was told, the kinds of errors, (second, KB, files, threads, tasks) each
-    second, and what was left when the limiter was closed.
+    second, what was given back, and what was left when the limiter was closed.
     """
-    told, samples = [], []
+    told, samples, returned = [], [], []
     diary = Diary(Path(directory, str(place)))
     start = time.monotonic()
     end = start + seconds
@@ -115,7 +139,7 @@ def work(url, place, seconds, directory):
         await asyncio.sleep(0.1)
         return len(asyncio.all_tasks()) - 1
 
-    with rig_loss.noting(told):
+    with rig_loss.noting(told), giving_back(returned):
         left = asyncio.run(in_tasks()) if place % 2 else in_threads() or 0
     diary.file.close()
-    return told, dict(diary.errors), samples, left
+    return told, dict(diary.errors), samples, returned, left
