@@ -110,6 +110,7 @@ def test_each_missing_command_is_named(login, examine, command, asks):
     if asks and not _has_dry_run(login):
         pytest.skip("this server has no ACL DRYRUN")
     code, found = examine(login(RULE, f"-{command}", "+ping", asks))
+    assert sum(each["level"] == "fail" for each in found.values()) <= 2
     if command == "time":  # without it, nothing can be reached in earnest
         assert (code, found["reach"]["values"]["code"]) == (4, "P204")
         return
@@ -178,6 +179,9 @@ def test_a_replica_is_no_store(clean_server, free_port, examine):
     assert code == 4
     assert found["role"]["remedy"].endswith(f"127.0.0.1:{free_port}.")
     assert found["scripts"]["values"]["code"] == "P206"
+    # Told once: no decision can be measured, a round trip can.
+    assert found["latency"]["level"] == "ok"
+    assert list(found["latency"]["values"]) == ["ping"]
 
 
 def test_keys_that_never_expire_are_not_ours(clean_server, examine):
@@ -200,7 +204,7 @@ def test_the_text_has_a_line_per_finding_and_the_remedy_below(clean_server, caps
     """
     Findings on stdout, the sum on stderr.
     """
-    assert main(["doctor", "--store", clean_server.url]) == 0
+    assert main(["doctor", "--url", clean_server.url]) == 0  # or --store
     out, err = capsys.readouterr()
     assert re.search(r"^ ok    rights      user default may do all", out, re.MULTILINE)
     assert re.search(

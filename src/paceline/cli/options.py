@@ -78,9 +78,11 @@ def json_option(function: F) -> F:
 
 
 def store_option(function: F) -> F:
-    """Add ``--store`` to a command."""
+    """Add ``--store`` to a command; ``--url`` is what people try first."""
     return click.option(
         "--store",
+        "--url",
+        "store",
         metavar="URL",
         help="The store: redis://localhost:6379/0. Without it, $PACELINE_STORE.",
     )(function)

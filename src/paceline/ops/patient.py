@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from .._errors import StoreUnavailable
 from ..stores._needs import RULE
 from ..stores._resp import readable
 from ..stores._translate import FAILURES, translate
@@ -59,12 +60,15 @@ class Patient:
         store: The blocking store.
 
         key: A throw-away key that the limiter's ACL rule allows.
+
+        runs: Whether the scripts run, as far as was seen.
     """
 
     store: SyncStore
     key: str = field(
         default_factory=lambda: f"paceline:doctor:{{{secrets.token_hex(8)}}}"
     )
+    runs: bool = True
 
     @property
     def client(self) -> Any:
@@ -83,7 +87,7 @@ class Patient:
             with readable():
                 return dict(self.client.info())
         except FAILURES as error:
-            if translate(error, self.store.where).code == "P201":
+            if isinstance(translate(error, self.store.where), StoreUnavailable):
                 raise
             return {}
 
