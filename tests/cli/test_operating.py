@@ -1,12 +1,7 @@
 """The operator's commands on real servers: status, top and reset."""
 
 import json
-import os
-import pty
 import re
-import select
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -287,40 +282,6 @@ def test_top_without_a_terminal_prints_a_table_per_interval(
     assert code == 130
     assert out.count("1 scope, 1 account\n") == 2
     assert out.count("9 requests/min") == 2
-
-
-def test_top_on_a_terminal_ends_with_q(clean_server):
-    """
-    The table is drawn over and over; q leaves the terminal as it was.
-    """
-    with limiter(clean_server, "9/min") as ours:
-        ours.acquire("team-a", 9)
-    main_end, other_end = pty.openpty()
-    env = {**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "30"}
-    args = [sys.executable, "-m", "paceline", "top", "--interval", "0.1"]
-    process = subprocess.Popen(
-        [*args, "--store", clean_server.url],
-        stdin=other_end,
-        stdout=other_end,
-        stderr=other_end,
-        env=env,
-    )
-    os.close(other_end)
-    seen, deadline = b"", time.monotonic() + 20
-    while b"team-a" not in seen and time.monotonic() < deadline:
-        if select.select([main_end], [], [], 1)[0]:
-            seen += os.read(main_end, 65_536)
-    os.write(main_end, b"q")
-    while process.poll() is None and time.monotonic() < deadline:
-        if select.select([main_end], [], [], 0.1)[0]:
-            try:
-                seen += os.read(main_end, 65_536)
-            except OSError:
-                break
-    assert process.wait(5) == 0
-    os.close(main_end)
-    assert b"9 requests/min" in seen
-    assert b"100%" in seen
 
 
 def test_reset_forgets_one_model(clean_server, run, document):

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
+from .failure import as_fields
 from .options import Duration, json_option, known_limits, limits_option, store_option
-from .tables import HEAD, Rates, as_json as document, rows, table
+from .tables import HEAD, Rates, as_json as document, duration, rows, table
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Console, RenderableType
 
     from paceline.ops.accounts import Look, Reader
+    from paceline.ops.watching import Absence, Sight
 
 _LEAST = 0.1  # seconds between two looks
 _FULL, _NEARLY = 0.95, 0.75
+_PATIENCE = 0.05  # seconds that a look may take before the keys are heeded meanwhile
 
 Pause = Callable[[float], bool]
 
@@ -58,7 +63,8 @@ def command(
     Watch the accounts, the fullest first, with the rates at which they are used.
 
     On a terminal the table stays in place until q or Ctrl-C; elsewhere there is a
-    table, or with --json a line of JSON, per interval.
+    table, or with --json a line of JSON, per interval. While the store is away it looks
+    again; what no waiting cures ends it, and so does a first look that fails.
     """
     from paceline.ops.accounts import Reader  # noqa: PLC0415 -- not for help
 
@@ -70,19 +76,6 @@ def command(
         else:
             _live(reader, interval)
     return 0
-
-
-def _looks(
-    reader: Reader, interval: float, pause: Pause
-) -> Iterator[tuple[Look, Rates]]:
-    """Yield looks, the fullest accounts first, with the rates since the one before."""
-    from paceline.ops.rates import rates  # noqa: PLC0415 -- not for help
-
-    before = reader.look()
-    while not pause(interval):
-        after = reader.look()
-        yield _fullest_first(after), rates(before, after)
-        before = after
 
 
 def _fullest_first(look: Look) -> Look:
@@ -102,19 +95,68 @@ def _sleep(seconds: float) -> bool:
 
 
 def _print(reader: Reader, interval: float, *, once: bool, as_json: bool) -> None:
-    for look, found in _looks(reader, interval, _sleep):
-        if as_json:
-            told = document(look, reader.where, found)
-            click.echo(json.dumps(told))
-        else:
-            click.echo(f"{_title(look, reader.where)}\n{_table(look, found)}\n")
-        sys.stdout.flush()
+    from paceline.ops.watching import Sight, watch  # noqa: PLC0415 -- not for help
+
+    away: Absence | None = None
+    sights = watch(reader.look, lambda: _sleep(interval))
+    next(sights)  # it has no rates
+    for seen in sights:
+        if not isinstance(seen, Sight):
+            if once:
+                raise seen.error
+            _tell_absence(seen, reader.where, as_json=as_json, first=away is None)
+            away = seen
+            continue
+        if away is not None:
+            if not as_json:
+                _say(f"the store is back after {_length(away.since, time.time())}.")
+            away = None
+        _tell_sight(seen, reader.where, as_json=as_json)
         if once:
             return
 
 
+def _tell_sight(seen: Sight, where: str, *, as_json: bool) -> None:
+    look, found = _fullest_first(seen.look), seen.rates or {}
+    if as_json:
+        click.echo(json.dumps(document(look, where, found)))
+    else:
+        click.echo(f"{_title(look, where)}\n{_table(look, found)}\n")
+    sys.stdout.flush()
+
+
+def _tell_absence(seen: Absence, where: str, *, as_json: bool, first: bool) -> None:
+    if as_json:
+        told = {
+            "store": where,
+            "at": _moment(seen.at),
+            "since": _moment(seen.since),
+            "error": as_fields(seen.error),
+        }
+        click.echo(json.dumps(told))
+        sys.stdout.flush()
+    elif first:
+        _say(f"{seen.error.message}. Looking again.")
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+def _say(text: str) -> None:
+    click.echo(f"{_clock(time.time())}  {text}", err=True)
+
+
+def _clock(seconds: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(seconds))
+
+
+def _length(since: float, until: float) -> str:
+    return duration(max(0.1, until - since))  # this host's clock may be set meanwhile
+
+
 def _title(look: Look, where: str) -> str:
-    clock = time.strftime("%H:%M:%S", time.localtime(look.now_us / 1_000_000))
+    clock = _clock(look.now_us / 1_000_000)
     scopes = len({scope.tag for scope in look.scopes})
     accounts = len(look.scopes)
     what = "1 scope" if scopes == 1 else f"{scopes} scopes"
@@ -130,29 +172,66 @@ def _live(reader: Reader, interval: float) -> None:
     from rich.console import Console  # noqa: PLC0415 -- only on a terminal
     from rich.live import Live  # noqa: PLC0415
 
-    console = Console()
-    first = "Looking..."
+    from paceline.ops.watching import Sight, watch  # noqa: PLC0415 -- not for help
+
+    console, last = Console(), None
     with (
         _keys() as pause,
-        Live(first, console=console, screen=True, auto_refresh=False) as live,
+        Live("Looking...", console=console, screen=True, auto_refresh=False) as live,
     ):
-        for look, found in _looks(reader, interval, pause):
-            live.update(_screen(look, found, reader.where, console.height))
-            live.refresh()
+        for seen in watch(lambda: _look(reader, pause), lambda: pause(interval)):
+            if isinstance(seen, Sight):
+                last = Sight(_fullest_first(seen.look), seen.rates)
+            if last is not None:
+                away = None if isinstance(seen, Sight) else seen
+                live.update(_screen(last, away, reader.where, console))
+                live.refresh()
 
 
-def _screen(look: Look, found: Rates, where: str, height: int) -> Table:
-    from rich.table import Table  # noqa: PLC0415 -- only on a terminal
+def _look(reader: Reader, pause: Pause) -> Look | None:
+    """Look; None if a key ended it meanwhile."""
+    found: list[Look | Exception] = []
 
-    # Title, head, its rule, caption, and a line to spare.
-    room = max(1, height - 6)
+    def work() -> None:
+        try:
+            found.append(reader.look())
+        except Exception as error:  # noqa: BLE001 -- it is raised again below
+            found.append(error)
+
+    # One that hangs must not keep the program: whoever presses q wants to leave.
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(_PATIENCE)
+    while thread.is_alive():
+        if pause(_PATIENCE):
+            return None
+    (what,) = found
+    if isinstance(what, Exception):
+        raise what
+    return what
+
+
+def _screen(
+    seen: Sight, away: Absence | None, where: str, console: Console
+) -> RenderableType:
+    from rich.console import Group  # noqa: PLC0415 -- only on a terminal
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    look, found = seen.look, seen.rates or {}
+    title, above = Text(_title(look, where), style="italic"), 1
+    if away is not None:
+        what = f"{away.error.message}. As it was at {_clock(look.now_us / 1_000_000)}."
+        text = f"NOT THERE since {_clock(away.since)} ({_length(away.since, away.at)})"
+        title = Text(f"{text}, looking again: {what}", style="bold red")
+        above = len(title.wrap(console, console.width))
+    # Head, its rule, caption, and two lines to spare.
+    room = max(1, console.height - above - 5)
     lines = rows(look, found)
     caption = "q ends"
     if len(lines) > room:
         caption = f"{len(lines) - room} more lines below   {caption}"
-    grid = Table(
-        title=_title(look, where), caption=caption, box=None, title_justify="left"
-    )
+    grid = Table(caption=caption, box=None)
     for number, name in enumerate((*HEAD, "rate")):
         grid.add_column(
             name, justify="left" if number < HEAD.index("used") else "right"
@@ -161,7 +240,7 @@ def _screen(look: Look, found: Rates, where: str, height: int) -> Table:
     for line, each in list(zip(lines, standings, strict=True))[:room]:
         style = "red" if each.fullness >= _FULL else "yellow"
         grid.add_row(*line, style=style if each.fullness >= _NEARLY else "")
-    return grid
+    return Group(title, grid)
 
 
 @contextmanager
