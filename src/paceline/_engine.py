@@ -6,6 +6,7 @@ Shared by the facade, reservations and decorators.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from random import random
 from typing import TYPE_CHECKING, TypeVar
 
@@ -84,6 +85,7 @@ class Engine(Asking, Worlds, Warden):
         )
         if self._watch is not None:
             self._survival.amends.told = self._watch.repaid
+            self._watch.attend(self._store)
         self._closed = False
 
     def lookup(self, key: Key | str) -> tuple[Scope, Policy]:
@@ -129,6 +131,13 @@ class Engine(Asking, Worlds, Warden):
         if self._watch is None:
             return plan
         return self._watch.other(plan, scope, policy)
+
+    def answered(self, key: Key | str, status: int) -> None:
+        """Tell whoever is told of events that the provider answered."""
+        if self._watch is not None:
+            # Whoever only looks on must not break a call, whatever became of a file.
+            with suppress(ConfigError):
+                self._watch.upstream(*self.lookup(key), status)
 
     def cooling(self, key: Key | str, duration: float) -> Plan[None]:
         """Plan a cool-down, in seconds."""

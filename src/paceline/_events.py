@@ -18,6 +18,8 @@ for one without a name; ``model`` is its account: the model or family, or empty.
   + OutageEnded    it is back
   + Healed         it had lost what was booked, and was told
   + Repaid         it was charged what was spent while it was not there
+  + Called         a call of the store ended
+  + Answered       the provider answered a call
 """
 
 from __future__ import annotations
@@ -207,3 +209,33 @@ class Healed(Event):
 
     restored: Mapping[str, int]
     remembered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Called(Event):
+    """
+    A call of the store ended. It may have served many callers: scope and model are "".
+
+    Attributes:
+        op: What it did: "acquire", "settle" and so on.
+
+        seconds: From sending it to the answer; sent again meanwhile, if need be.
+
+        code: The error's, such as "P201"; None if the store answered.
+    """
+
+    op: str
+    seconds: float
+    code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(Event):
+    """
+    The provider answered a call that had its turn: adapters tell this.
+
+    Attributes:
+        status: HTTP's, such as 200 or 429.
+    """
+
+    status: int

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from ._events import (
     Abandoned,
     Admitted,
+    Answered,
+    Called,
     CooledDown,
     Ended,
     Event,
@@ -34,7 +36,12 @@ if TYPE_CHECKING:
 
 OTHER = "other"
 # Seconds; from a scheduler's delay to a minute's window.
-BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+# From a round trip on one machine to the longest that a call is waited for.
+_BRIEF_BUCKETS = (
+    0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+)  # fmt: skip
+_REFUSED = "429"
 
 
 class Name(NamedTuple):
@@ -51,6 +58,8 @@ class Name(NamedTuple):
         help: For people.
 
         labels: Beside scope and model.
+
+        buckets: Of a histogram: their upper bounds.
     """
 
     name: str
@@ -58,11 +67,13 @@ class Name(NamedTuple):
     unit: str
     help: str
     labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
 
 
 TIME = Name(
-    "acquire.time_in_queue", "histogram", "s", "From asking to an answer.", ("result",)
-)
+    "acquire.time_in_queue", "histogram", "s", "From asking to an answer.", ("result",),
+    _BUCKETS,
+)  # fmt: skip
 QUEUED = Name("acquire.queued", "gauge", "", "Callers who wait for their turn.")
 CONSUMED = Name("consumed", "counter", "", "Units booked, and overruns.", ("unit",))
 REFUNDED = Name("refunded", "counter", "", "Units given back.", ("unit",))
@@ -78,12 +89,22 @@ OUTAGES = Name(
     "store.outages", "counter", "", "Times that the store was found gone.", ("error",)
 )
 DOWN = Name("store.down", "gauge", "", "1 while the store is gone.")
+CALLS = Name(
+    "store.duration", "histogram", "s", "How long calls of the store took.",
+    ("op", "error"), _BRIEF_BUCKETS,
+)  # fmt: skip
+ERRORS = Name(
+    "store.errors", "counter", "", "Calls of the store that failed.", ("op", "error")
+)
+RESPONSES = Name(
+    "upstream.responses", "counter", "", "Answers of the provider.", ("status",)
+)
 NAMES = (
     TIME, QUEUED, CONSUMED, REFUNDED, REBOOKED, REPLAYED, COOLED, HEALED,
-    OFFLINE, REPAID, OUTAGES, DOWN,
+    OFFLINE, REPAID, OUTAGES, DOWN, CALLS, ERRORS, RESPONSES,
 )  # fmt: skip
 # The store is one, whichever account noticed.
-UNLABELLED = (OUTAGES, DOWN)
+UNLABELLED = (OUTAGES, DOWN, CALLS, ERRORS)
 
 _RESULTS: tuple[tuple[type[Ended], str], ...] = (
     (Admitted, "acquired"),
@@ -120,6 +141,7 @@ class Meter:
         self._most = most
         self._lock = threading.Lock()
         self._known: tuple[set[str], set[str]] = (set(), set())
+        self._answered: set[tuple[str, str]] = set()
 
     def __call__(self, event: Event, /) -> None:
         """Measure an event."""
@@ -127,7 +149,16 @@ class Meter:
             if name not in UNLABELLED:
                 labels["scope"] = self._bounded(0, event.scope)
                 labels["model"] = self._bounded(1, event.model)
+            if name is RESPONSES:
+                self._begin_refusals(labels)
             self._sink.measure(name, amount, labels)
+
+    def _begin_refusals(self, labels: Mapping[str, str]) -> None:
+        # A counter that begins with its first refusal shows no increase by it.
+        who = (labels["scope"], labels["model"])
+        if who not in self._answered:
+            self._answered.add(who)
+            self._sink.measure(RESPONSES, 0, {**labels, "status": _REFUSED})
 
     def _bounded(self, which: int, value: str) -> str:
         known = self._known[which]
@@ -155,11 +186,10 @@ def _measurements(event: Event) -> Iterator[tuple[Name, float, dict[str, str]]]:
         for unit, amount in event.units.items():
             if amount:
                 yield REPAID, amount, {"unit": unit}
-    elif isinstance(event, OutageBegan):
-        yield OUTAGES, 1, {"error": event.code}
-        yield DOWN, 1, {}
-    elif isinstance(event, OutageEnded):
-        yield DOWN, -1, {}
+    elif isinstance(event, OutageBegan | OutageEnded | Called):
+        yield from _of_the_store(event)
+    elif isinstance(event, Answered):
+        yield RESPONSES, 1, {"status": str(event.status)}
     else:
         for kind, name in _COUNTED:
             if isinstance(event, kind):
@@ -182,3 +212,18 @@ def _settled(event: Settled) -> Iterator[tuple[Name, float, dict[str, str]]]:
         more = used - event.booked.get(unit, 0)
         if more:
             yield (CONSUMED if more > 0 else REFUNDED), abs(more), {"unit": unit}
+
+
+def _of_the_store(
+    event: OutageBegan | OutageEnded | Called,
+) -> Iterator[tuple[Name, float, dict[str, str]]]:
+    if isinstance(event, OutageBegan):
+        yield OUTAGES, 1, {"error": event.code}
+        yield DOWN, 1, {}
+    elif isinstance(event, OutageEnded):
+        yield DOWN, -1, {}
+    else:
+        labels = {"op": event.op, "error": event.code or ""}
+        yield CALLS, event.seconds, labels
+        if event.code is not None:
+            yield ERRORS, 1, labels

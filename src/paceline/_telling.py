@@ -110,6 +110,17 @@ class Telling:
         """Return the limits of *key* that it does not share with other models."""
         return self._engine.lookup(key)[1].own
 
+    def answered(self, key: Key | str, status: int) -> None:
+        """
+        Let whoever is told of events know how the provider answered a call of *key*.
+
+        Asks no store, and nobody else hears it.
+
+        Args:
+            status: HTTP's, such as 200 or 429.
+        """
+        self._engine.answered(key, status)
+
     def _introduce(
         self, key: Key | str, found: Sequence[tuple[Limit, int]]
     ) -> Plan[Sequence[Fact]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +19,8 @@ from ._errors import CostTooLarge, RateLimitExceeded, StoreError, StoreUnavailab
 from ._events import (
     Abandoned,
     Admitted,
+    Answered,
+    Called,
     CooledDown,
     Event,
     EventHandler,
@@ -36,6 +39,7 @@ from ._limits import Concurrency
 from ._repayment import LocalBooking
 from ._reply import AGAIN, DECIDED, Answer
 from ._sight import restored
+from .stores._timed import Timed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +48,7 @@ if TYPE_CHECKING:
     from ._decision import Decision
     from ._policy import Policy
     from ._turns import Granted
+    from .stores import Store
 
 T = TypeVar("T")
 
@@ -133,6 +138,17 @@ class Watch:
             if not isinstance(limit, Concurrency):
                 most[limit.unit] = max(amount, most.get(limit.unit, 0))
         self.tell(Repaid(scope.display, policy.account, most))
+
+    def attend(self, store: Store) -> None:
+        """Time the calls of a store that has none yet."""
+        store.begin = partial(Timed, self._called)
+
+    def _called(self, op: str, seconds: float, code: str | None) -> None:
+        self.tell(Called("", "", op, seconds, code))
+
+    def upstream(self, scope: Scope, policy: Policy, status: int) -> None:
+        """Tell that the provider answered."""
+        self.tell(Answered(scope.display, policy.account, status))
 
     def answered(self, scope: Scope, policy: Policy) -> None:
         """Note that the store answered."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from ._events import (
     Abandoned,
     Admitted,
+    Answered,
+    Called,
     CooledDown,
     Ended,
     Event,
@@ -24,6 +26,8 @@ from ._events import (
 __all__ = [
     "Abandoned",
     "Admitted",
+    "Answered",
+    "Called",
     "CooledDown",
     "Ended",
     "Event",

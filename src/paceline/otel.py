@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ._errors import ConfigError
 from ._events import Admitted, Ended, Event, Failed, Refused
-from ._meter import BUCKETS, NAMES, Meter, Name, result_of
+from ._meter import NAMES, Meter, Name, result_of
 
 try:
     from opentelemetry import metrics as api, trace
@@ -33,7 +33,13 @@ if TYPE_CHECKING:
 __all__ = ["metrics", "spans"]
 
 _NS = 1_000_000_000
-_ATTRIBUTES = {"model": "gen_ai.request.model"}
+_STATUS = "http.response.status_code"
+_ATTRIBUTES = {
+    "model": "gen_ai.request.model",
+    "error": "error.type",
+    "op": "paceline.store.op",
+    "status": _STATUS,
+}
 
 
 def metrics(
@@ -46,6 +52,8 @@ def metrics(
     ``paceline.consumed`` and ``paceline.refunded`` (by unit), ``paceline.rebooked``,
     ``paceline.replayed``, ``paceline.cool_downs``, ``paceline.healed``,
     ``paceline.admitted.offline``, ``paceline.repaid`` (by unit),
+    ``paceline.upstream.responses`` (by status), ``paceline.store.duration`` (s, by
+    what was called and error), ``paceline.store.errors`` (the same),
     ``paceline.store.outages`` (by error) and ``paceline.store.down``.
 
     Args:
@@ -124,14 +132,17 @@ class _Instruments:
                 self._by_name[name] = meter.create_up_down_counter(*about)
             else:
                 self._by_name[name] = meter.create_histogram(
-                    *about, explicit_bucket_boundaries_advisory=BUCKETS
+                    *about, explicit_bucket_boundaries_advisory=name.buckets
                 )
 
     def measure(self, name: Name, amount: float, labels: Mapping[str, str]) -> None:
-        attributes = {
+        attributes: dict[str, str | int] = {
             _ATTRIBUTES.get(label, f"paceline.{label}"): value
             for label, value in labels.items()
+            if value or label != "error"  # what did not fail has no type of error
         }
+        if _STATUS in attributes:
+            attributes[_STATUS] = int(attributes[_STATUS])
         instrument = self._by_name[name]
         if isinstance(instrument, api.Histogram):
             instrument.record(amount, attributes)

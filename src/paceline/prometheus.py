@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._errors import ConfigError
-from ._meter import BUCKETS, NAMES, UNLABELLED, Meter, Name
+from ._meter import NAMES, UNLABELLED, Meter, Name
 
 try:
     import prometheus_client as client
@@ -39,7 +39,10 @@ def metrics(
     ``paceline_rebooked_total``, ``paceline_replayed_total``,
     ``paceline_cool_downs_total``, ``paceline_healed_total``,
     ``paceline_admitted_offline_total``, ``paceline_repaid_total`` (by unit),
-    ``paceline_store_outages_total`` (by error) and ``paceline_store_down``.
+    ``paceline_upstream_responses_total`` (by status),
+    ``paceline_store_duration_seconds`` (by what was called and error),
+    ``paceline_store_errors_total`` (the same), ``paceline_store_outages_total`` (by
+    error) and ``paceline_store_down``.
 
     Args:
         registry: None takes the global one.
@@ -78,7 +81,7 @@ class _Instruments:
                     name.help,
                     labels,
                     registry=registry,
-                    buckets=BUCKETS,
+                    buckets=name.buckets,
                 )
 
     def measure(self, name: Name, amount: float, labels: Mapping[str, str]) -> None:

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from paceline import ConfigError, Key, KeyTemplate, RateLimiter
+from paceline import ConfigError, Key, KeyTemplate, RateLimiter, events
 from paceline._config.read import OPTIONS
 
 FILE = """
@@ -239,7 +239,8 @@ def test_a_handler_of_events_is_given_beside_the_file(home):
     seen = []
     with RateLimiter.from_config(file, on_event=seen.append) as limiter:
         limiter.acquire("a")
-    assert [event.units for event in seen] == [{"requests": 1}]
+    admitted = [each for each in seen if isinstance(each, events.Admitted)]
+    assert [event.units for event in admitted] == [{"requests": 1}]
 
 
 def test_options_arrive(home):

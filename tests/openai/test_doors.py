@@ -4,11 +4,19 @@ import asyncio
 import inspect
 import logging
 import uuid
+from types import SimpleNamespace
 
 import pytest
 
 import rig_messages as rig
-from paceline import ConfigError, Key, MisuseError, RateLimiter, StoreUnavailable
+from paceline import (
+    ConfigError,
+    Key,
+    MisuseError,
+    RateLimiter,
+    StoreUnavailable,
+    events,
+)
 from paceline.openai import (
     AsyncLimitedTransport,
     LimitedTransport,
@@ -180,6 +188,25 @@ def test_a_refusal_is_obeyed_by_all(door, server, limiter):
     decision = limiter.try_acquire(ACCOUNT, nothing)
     assert (decision.allowed, decision.limit) == (False, "cool-down")
     assert decision.retry_after > 15
+
+
+def test_what_the_provider_answered_is_told(door, server, free_port):
+    """
+    Refusals and streams, too; what nobody answered is no answer.
+    """
+    seen = []
+    store = f"memory://{uuid.uuid4().hex}"
+    with RateLimiter(store, limits=UNITS, on_event=seen.append) as limiter:
+        door.open(limiter)
+        nobody = SimpleNamespace(url=f"http://127.0.0.1:{free_port}")
+        with pytest.raises(door.library.ConnectError):
+            door.post(nobody)
+        door.post(server)
+        door.stream(server)
+        server.refuse.append((429, rig.OVERLOADED, {"retry-after": "20"}))
+        door.post(server)
+    answers = [each for each in seen if isinstance(each, events.Answered)]
+    assert answers == [events.Answered("", "claude", code) for code in (200, 200, 429)]
 
 
 def test_what_cannot_succeed_says_so(door, server, limiter):

@@ -210,6 +210,8 @@ class Work:
             came = await self._sender.send(row.url, body)  # type: ignore[arg-type] # checked when it was read
         finally:
             self._tally.in_flight -= 1
+        if isinstance(came, Answer):
+            self._limiter.answered(self._keys[row.model], came.status)
         verdict = judge(
             came,
             row.cost,

@@ -210,6 +210,7 @@ def send(
         raise
     try:
         heard = yield Now()
+        site.limiter.answered(account.key, response.status_code)
         said = raw_readings(response.headers.raw, time.time())
         if response.status_code >= _ERROR:
             yield from _refused(site, account, priced, permit, response)

@@ -127,6 +127,7 @@ def _observe(
     site = site_of(limiter, {})
     account = site.accounts.get(limiter, key)
     now = yield Now()
+    limiter.answered(key, status)
     if status < _ERROR:
         said = readings(headers, time.time())
         yield from hear(site, account, said, now - elapsed, now)

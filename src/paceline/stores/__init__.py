@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .._effects import Ask, Ticket
     from .._reply import Answer
     from ._breaker import Breaker
+    from ._sending import Begin
 
 
 class Lines(Protocol):
@@ -162,7 +163,14 @@ class AsyncStore(Protocol):
 
 
 class Store(Protocol):
-    """Hands out the two kinds, remade for each process and event loop."""
+    """
+    Hands out the two kinds, remade for each process and event loop.
+
+    Attributes:
+        begin: How a call begins; to be set before the first one.
+    """
+
+    begin: Begin
 
     @property
     def breaker(self) -> Breaker:

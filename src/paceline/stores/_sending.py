@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from redis.exceptions import (
     AskError,
@@ -29,6 +29,8 @@ from .._unheard import Unheard, note, note_end
 from ._hopeless import NoPrimary, is_hopeless
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .._calls import Call
     from .._errors import StoreError
     from ._lanes import Lanes
@@ -134,6 +136,10 @@ class Sending:
             self._lanes.give(self.lane)
         note_end(finding, self._call.until)
         return finding
+
+
+# How a call begins.
+Begin: TypeAlias = "Callable[[Call, float, Window, Lanes], Sending]"
 
 
 def passing(error: BaseException) -> bool:

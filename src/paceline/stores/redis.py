@@ -27,7 +27,7 @@ from ._lanes import Lanes
 from ._lines import AsyncPlace, Lines, SyncPlace
 from ._pipes import AsyncClient, AsyncPipes, async_pipes, sync_pipes
 from ._posts import Posts, see_finished
-from ._sending import Sending
+from ._sending import Begin, Sending
 from ._sources import ClientSource, Source, UrlSource
 from ._translate import FAILURES
 
@@ -50,6 +50,7 @@ class RedisStore:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        self.begin: Begin = Sending
         self._lock = threading.Lock()
         self._forget()
 
@@ -78,7 +79,7 @@ class RedisStore:
         self._here()
         with self._lock:
             if self._blocking is None:
-                self._blocking = SyncRedis(self._source, self._breaker)
+                self._blocking = SyncRedis(self._source, self._breaker, self.begin)
             return self._blocking
 
     def aio(self) -> AsyncRedis:
@@ -90,7 +91,7 @@ class RedisStore:
         with self._lock:
             if loop not in self._loops:
                 self._forget_closed_loops()
-                self._loops[loop] = AsyncRedis(self._source, self._breaker)
+                self._loops[loop] = AsyncRedis(self._source, self._breaker, self.begin)
             return self._loops[loop]
 
     def _forget_closed_loops(self) -> None:
@@ -122,9 +123,10 @@ class RedisStore:
 class SyncRedis:
     """Calls scripts and blocks until they answer."""
 
-    def __init__(self, source: Source, breaker: Breaker) -> None:
+    def __init__(self, source: Source, breaker: Breaker, begin: Begin) -> None:
         self._source = source
         self._breaker = breaker
+        self._begins = begin
         self._queues = [threading.Lock() for _ in range(_QUEUES)]
         self._places = Places(CONNECTIONS, source.where)
         self.lanes: Lanes = Lanes()
@@ -147,7 +149,7 @@ class SyncRedis:
         place = self._places.take(max(0.0, until - time.monotonic()))
         try:
             self._breaker.check(asked)
-            sending = Sending(call, asked, window, self.lanes)
+            sending = self._begins(call, asked, window, self.lanes)
             if not sending.repeatable:
                 self._pipes.fresh()
             while True:
@@ -192,9 +194,10 @@ class SyncRedis:
 class AsyncRedis:
     """Calls scripts on one event loop."""
 
-    def __init__(self, source: Source, breaker: Breaker) -> None:
+    def __init__(self, source: Source, breaker: Breaker, begin: Begin) -> None:
         self._source = source
         self._breaker = breaker
+        self._begins = begin
         self._queues = [asyncio.Lock() for _ in range(_QUEUES)]
         self.lanes: Lanes = Lanes()
         self.lines: Lines = Lines(AsyncPlace)
@@ -222,7 +225,7 @@ class AsyncRedis:
 
     def _begin(self, call: Call, asked: float) -> Sending:
         self._breaker.check(asked)
-        return Sending(call, asked, self._source.window, self.lanes)
+        return self._begins(call, asked, self._source.window, self.lanes)
 
     def _link(self, key: str) -> Link | None:
         return self._pipes.link(key) if self._pipes is not None else None

@@ -64,6 +64,9 @@ class Silent:
         """Return none: there is no account that could be corrected."""
         return ()
 
+    def answered(self, key: Key | str, status: int) -> None:
+        """Tell nobody: there is no handler of events."""
+
 
 class Passing:
     """The verbs for what processes do together, of a limiter that passes all on."""
@@ -115,3 +118,7 @@ class Passing:
     def own_limits(self, key: Key | str) -> tuple[Limit, ...]:
         """Pass on."""
         return self._inner.own_limits(key)
+
+    def answered(self, key: Key | str, status: int) -> None:
+        """Pass on."""
+        self._inner.answered(key, status)
