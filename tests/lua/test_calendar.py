@@ -122,6 +122,25 @@ def test_a_day_that_comes_twice_holds_its_limit_once(clean_server):
     assert not account.acquire().decision
 
 
+def test_a_whole_day_back_forgets_the_turns_of_the_day_after(clean_server):
+    """
+    The bound of an exception: two days are kept, and those turns were of a third.
+    """
+    limits = [CalendarWindow(9, "day"), TokenBucket(1, 60.0, burst=1, name="slow")]
+    account = Account(clean_server.client(), limits)
+    account.now = moment(2026, 7, 1, 23, 59, 30)
+    account.acquire()
+    turns = [account.acquire(wait=600).booking for _ in range(3)]
+    assert all(turns)
+    account.now = moment(2026, 6, 30, 12)
+    assert account.acquire(wait=600).booking
+    account.now = moment(2026, 7, 1, 12)
+    assert account.peek()[0].remaining == 9 - 3
+    account.acquire()
+    account.now = moment(2026, 7, 2, 12)
+    assert account.peek()[0].remaining == 9
+
+
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Kathmandu", "America/St_Johns"])
 def test_any_zone_holds_its_now(zone):
     """
