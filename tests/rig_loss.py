@@ -38,13 +38,14 @@ def charged(permit):
     Return (moment, epoch, seq) of a permit, as the store has them, and when it is used.
 
     How late this loaded machine wakes its tasks is no question of either: a permit that
-    is had before the last moment for which the store counts it is used then. That is by
-    the clock of this host, which is the server's. No store knows of a permit without an
-    epoch.
+    is had before the last moment for which the store counts it is used then. Both are
+    by the clock of this host, which is the server's, plus what it has stepped back by:
+    it does, by a fraction of a millisecond, once in a while. No store knows of a permit
+    without an epoch.
     """
     post, now = permit.booking.posts[0], time.time_ns() // 1000
-    moment = post.moment or now
-    return moment, post.epoch, post.stamp // 1000, min(moment, now)
+    moment = (post.moment or now) + post.shift
+    return moment, post.epoch, post.stamp // 1000, min(moment, now + post.shift)
 
 
 def unseen(admitted, told):

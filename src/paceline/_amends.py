@@ -7,7 +7,7 @@ from collections import deque
 from math import inf
 from typing import TYPE_CHECKING, TypeAlias
 
-from . import _plans, _wire
+from . import _postings, _wire
 from ._calls import Booking, Scope
 from ._effects import Now, Plan
 from ._errors import StoreError, StoreUnavailable
@@ -85,7 +85,7 @@ class Amends:
         now = yield Now()
         self._outage.back(now)
         for owed in list(desk.owed):
-            yield from _plans.recall(desk, owed.scope, inf)
+            yield from _postings.recall(desk, owed.scope, inf)
         while self._postponed:
             yield from self._post()
         for account, shares in self._outage.debtors():
@@ -107,7 +107,7 @@ class Amends:
     def _post(self) -> Plan[None]:
         scope, policy, booking, actual = self._postponed[0]
         try:
-            yield from _plans.settle(self._desk, scope, policy, booking, actual)
+            yield from _postings.settle(self._desk, scope, policy, booking, actual)
         except StoreUnavailable as error:
             if unheard_of(error) is not None:
                 self._postponed.popleft()  # the desk sends it again

@@ -7,46 +7,26 @@ That is what was last heard of the store, and what is owed to it.
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
 
 from ._almanac import Almanac
-from ._calls import Call, Request, Scope
+from ._calls import Request, Scope
 from ._corrections import Corrections, configured, figure
 from ._facts import Known
 from ._limits import SECOND_US
+from ._owing import Owing
 from ._policy import Policy
 from ._refusals import Refusals
 from ._reply import Answer
 from ._sight import Sight
-from ._unheard import unheard_of
 
 _log = logging.getLogger("paceline")
 
 _MOST_HEARD = 10_000
-_MOST_OWED = 100
 _UNHEARD = (-inf, 0.0)
 _QUIET = 60.0  # seconds between two lines about lost data
-
-
-@dataclass(frozen=True, slots=True)
-class Owed:
-    """
-    A call whose outcome is not known: its reply was lost, and its caller gave up.
-
-    Attributes:
-        call: As it was sent, lane included.
-
-        scope: Whose account it was about.
-
-        requests: What it asked for, if it was an acquire.
-    """
-
-    call: Call
-    scope: Scope
-    requests: tuple[Request, ...] = ()
 
 
 @dataclass(slots=True)
@@ -77,14 +57,13 @@ class Desk:
         doubts: Accounts of which others take a limit for another one: it may have been
             corrected.
 
-        owed: Calls to be sent again when the store is back, so that what they may have
-            charged is given back. The oldest are given up.
+        owed: Calls to be sent when the store is back.
     """
 
     almanac: Almanac
     late_us: int = 0
     heard: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
-    owed: deque[Owed] = field(default_factory=lambda: deque(maxlen=_MOST_OWED))
+    owed: Owing = field(default_factory=Owing)
     seen: dict[tuple[str, str | None], Sight] = field(default_factory=dict)
     refusals: Refusals = field(default_factory=Refusals)
     heals: bool = True
@@ -100,23 +79,6 @@ class Desk:
     _warned: set[tuple[str, str]] = field(default_factory=set)
     # By whose limits an account is known, and none of them was disagreed on.
     _settled: dict[tuple[str, str], Policy] = field(default_factory=dict)
-
-    def owe(self, error: BaseException, scope: Scope) -> None:
-        """Note the call that an error says may have been carried out, once."""
-        unheard = unheard_of(error)
-        if unheard is not None and unheard.claim():
-            self.owed.append(Owed(unheard.call, scope, unheard.requests))
-
-    def oldest_owed(self, scope: Scope) -> Owed | None:
-        """Take the call that was owed first, one of this scope if there is any."""
-        try:
-            for owed in tuple(self.owed):
-                if owed.scope.key == scope.key:
-                    self.owed.remove(owed)
-                    return owed
-            return self.owed.popleft()
-        except (IndexError, ValueError, RuntimeError):
-            return None  # another thread took it
 
     def hear(self, scope: Scope, at: float, policy: Policy, answer: Answer) -> None:
         """Take note of an answer that is as usual."""

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import replace
 from math import inf
 
 from . import _healing, _reply, _sight, _wire
 from ._batch import ask_day
-from ._calls import Booking, Call, Clock, Post, Request, Scope
+from ._calls import Call, Clock, Post, Request, Scope
 from ._corrections import LIFE, fact_of, limit_fact
 from ._decision import Decision, LimitStatus
 from ._desk import Desk
@@ -25,9 +24,10 @@ from ._errors import CostTooLarge, StoreError, StoreUnavailable
 from ._facts import Fact, Known, decode_note, encode_note
 from ._limits import SECOND_US, Limit
 from ._policy import Policy
+from ._postings import cancel, interrupted, recall
 from ._reply import Answer
 from ._sight import Lost
-from ._unheard import is_of_others, take_answer
+from ._unheard import is_of_others
 
 # How late a permit may be when its reply had to be fetched a second time, and how
 # often one may be.
@@ -116,45 +116,6 @@ def _ask(desk: Desk, scope: Scope, request: Request, until: float) -> Plan[Answe
     return answer
 
 
-def interrupted(
-    desk: Desk, scope: Scope, policy: Policy, error: BaseException, until: float = inf
-) -> Plan[None]:
-    """Give back what an ask may have booked for somebody who does not hear of it."""
-    late = take_answer(error)
-    if late is not None and late.booking is not None:
-        yield from cancel(desk, scope, policy, late.booking, until)
-    desk.owe(error, scope)
-
-
-def recall(desk: Desk, scope: Scope, until: float) -> Plan[None]:
-    """Learn what became of one call whose caller gave up, and give it back."""
-    owed = desk.oldest_owed(scope)
-    if owed is None:
-        return  # another thread took it
-    ours = owed.scope.key == scope.key
-    try:
-        # An account that is not the caller's may be on a server that is gone.
-        reply = yield replace(owed.call, until=until if ours else 0.0)
-        if not owed.requests:
-            return
-        answers = _reply.decode_acquire(reply, owed.scope, owed.requests)
-    except StoreUnavailable as error:
-        desk.owed.append(owed)
-        if ours:  # to ask would only take as long once more
-            raise StoreUnavailable(
-                error.message, code=error.code, hint=error.hint
-            ) from error.__cause__
-        return
-    except StoreError:
-        return  # nobody knows; what it charged stays charged
-    except BaseException:
-        desk.owed.append(owed)
-        raise
-    for request, answer in zip(owed.requests, answers, strict=True):
-        if answer.booking is not None:
-            yield from cancel(desk, owed.scope, request.policy, answer.booking, until)
-
-
 def try_acquire(
     desk: Desk,
     scope: Scope,
@@ -166,45 +127,6 @@ def try_acquire(
     request = Request(policy, charges, 0)
     answer = yield from decide(desk, scope, request, inf, known)
     return answer.decision
-
-
-def settle(
-    desk: Desk,
-    scope: Scope,
-    policy: Policy,
-    booking: Booking,
-    actual: tuple[int, ...],
-    until: float = inf,
-) -> Plan[None]:
-    """Post the true cost of a booking; a limit on calls at a time is released by 0."""
-
-    def encode(clock: Clock) -> Call:
-        call = _wire.encode_settle(scope, policy, booking, actual, clock)
-        return replace(call, until=until)
-
-    booked = tuple(post.units for post in booking.posts)
-    if actual == booked:
-        return
-    try:
-        _reply.unwrap((yield from ask_day(desk.almanac, encode)))
-    except BaseException as error:
-        desk.owe(error, scope)
-        raise
-    finally:
-        desk.refusals.forget(scope.key)
-    if any(new < old for new, old in zip(actual, booked, strict=True)):
-        yield Stir(scope.key)
-
-
-def cancel(
-    desk: Desk, scope: Scope, policy: Policy, booking: Booking, until: float = inf
-) -> Plan[None]:
-    """Give all of a booking back. A store that cannot be reached keeps it."""
-    nothing = (0,) * len(booking.posts)
-    try:
-        yield from settle(desk, scope, policy, booking, nothing, until)
-    except StoreError:
-        return
 
 
 def renew(

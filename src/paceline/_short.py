@@ -10,7 +10,7 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from . import _plans, _sync
+from . import _postings, _sync
 from ._caller import Begun, span_us
 from ._effects import Ask
 from ._errors import StoreError
@@ -53,7 +53,7 @@ def ask(
         else:
             answer = store.direct.ask(desk.almanac, scope, request, until)
     except BaseException as error:
-        _sync.run(_plans.interrupted(desk, scope, policy, error), store)
+        _sync.run(_postings.interrupted(desk, scope, policy, error), store)
         if isinstance(error, StoreError):
             return error
         raise
@@ -61,7 +61,7 @@ def ask(
         return None
     if _is_strange(desk, scope, before, answer):
         if answer.booking is not None:
-            _sync.run(_plans.cancel(desk, scope, policy, answer.booking), store)
+            _sync.run(_postings.cancel(desk, scope, policy, answer.booking), store)
         return None
     desk.hear(scope, monotonic(), policy, answer)
     return answer
@@ -84,14 +84,14 @@ async def ask_async(
         answer = await future
     except BaseException as error:
         await batch.tell(error, future)
-        await _run(_plans.interrupted(desk, scope, policy, error), store)
+        await _run(_postings.interrupted(desk, scope, policy, error), store)
         if isinstance(error, StoreError):
             return error
         raise
     if batch.note is not policy:
         if _is_strange(desk, scope, before, answer):
             if answer.booking is not None:
-                plan = _plans.cancel(desk, scope, policy, answer.booking)
+                plan = _postings.cancel(desk, scope, policy, answer.booking)
                 await _run(plan, store)
             return None
         # All who share a call hear the same of the account.

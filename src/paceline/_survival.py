@@ -11,7 +11,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from . import _plans, _turns
+from . import _plans, _postings, _turns
 from ._alone import Alone, OnOutage
 from ._amends import Amends
 from ._caller import Begun
@@ -225,7 +225,7 @@ class Survival:
                 return
             booking, actual = rest
         try:
-            yield from _plans.settle(self._desk, scope, policy, booking, actual)
+            yield from _postings.settle(self._desk, scope, policy, booking, actual)
         except StoreUnavailable as error:
             if self._policy == "raise":
                 raise

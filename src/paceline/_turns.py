@@ -20,8 +20,9 @@ from ._desk import Desk
 from ._effects import Enter, Now, Plan, Sleep, Wait
 from ._errors import RateLimitExceeded, StoreError
 from ._limits import SECOND_US
-from ._plans import cancel, decide
+from ._plans import decide
 from ._policy import Policy
+from ._postings import cancel
 from ._reply import Answer
 from ._wish import Granted, Priority, Wish
 

@@ -6,7 +6,7 @@ import pytest
 
 from paceline import RateLimiter
 from paceline._calls import Call, Scope
-from paceline._desk import Owed
+from paceline._owing import Owed
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "fork"), reason="this platform has no fork"

@@ -272,12 +272,12 @@ def test_a_call_that_served_several_goes_back_once():
     steps = Steps(try_acquire(the_desk, SCOPE, POLICY, (1,)))
     error = StoreUnavailable("gone")
     note(error, Unheard(replace(steps.effect, lane=Place("x", 5, 5))))
-    the_desk.owe(error, SCOPE)
-    the_desk.owe(copy(error), SCOPE)
+    the_desk.owed.note(error, SCOPE)
+    the_desk.owed.note(copy(error), SCOPE)
     assert len(the_desk.owed) == 1
-    assert the_desk.oldest_owed(SCOPE).call.lane == Place("x", 5, 5)
-    the_desk.owe(copy(error), SCOPE)
-    the_desk.owe(error, SCOPE)
+    assert the_desk.owed.take(SCOPE).call.lane == Place("x", 5, 5)
+    the_desk.owed.note(copy(error), SCOPE)
+    the_desk.owed.note(error, SCOPE)
     assert not the_desk.owed
 
 

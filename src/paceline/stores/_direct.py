@@ -195,12 +195,12 @@ class Direct:
         try:
             if isinstance(error, FAILURES):
                 return self._finish(call, asked)
-            note(error, Unheard(call))
             raise error  # noqa: TRY301 -- what interrupted the caller
         except BaseException as end:
-            unheard = unheard_of(end)
-            if unheard is not None:
-                unheard.requests = (request,)
+            # It was sent, whether or not it could be sent again.
+            unheard = unheard_of(end) or Unheard(call)
+            unheard.requests = (request,)
+            note(end, unheard)
             # It connects again when it is used next.
             self._idle.append(connection)
             raise
