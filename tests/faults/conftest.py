@@ -19,6 +19,17 @@ def binary():
     return rig.servers()[0][1]
 
 
+@pytest.fixture
+def durable(binary, tmp_path):
+    """Start a server that loses nothing when it is killed."""
+    running = rig_fleet.Node(
+        binary, tmp_path, "--appendonly", "yes", "--appendfsync", "always"
+    ).start()
+    running.wait()
+    yield running
+    running.kill()
+
+
 def started(fleet):
     """Start a fleet of servers, and end it afterwards."""
     yield fleet.start()

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import rig
-import rig_fleet
+import rig_faults
 import rig_loss
 import rig_soak
 from rig_proxy import FaultProxy
@@ -29,81 +29,6 @@ PROCESSES = 4
 PAUSE = (1.5, 4.0)  # seconds between faults
 
 pytestmark = pytest.mark.soak
-
-
-@pytest.fixture
-def node(tmp_path):
-    """Start a server that loses nothing when it is killed."""
-    durable = ("--appendonly", "yes", "--appendfsync", "always")
-    running = rig_fleet.Node(rig.servers()[0][1], tmp_path, *durable).start()
-    running.wait()
-    yield running
-    running.kill()
-
-
-def drop(node, proxy):
-    proxy.cut()
-
-
-def lose_replies(node, proxy):
-    proxy.mode = "reset_on_reply"
-    time.sleep(0.3)
-    proxy.mode = "pass"
-
-
-def black_hole(node, proxy):
-    proxy.mode = "blackhole"
-    time.sleep(1.0)
-    proxy.mode = "pass"
-    proxy.cut()
-
-
-def stop(node, proxy):
-    node.pause()
-    time.sleep(1.4)  # a call gives up sooner
-    node.resume()
-
-
-def kill(node, proxy):
-    node.kill()
-    time.sleep(0.5)
-    node.start().wait()
-
-
-def forget_scripts(node, proxy):
-    node.ask("SCRIPT", "FLUSH")
-
-
-def pause_clients(node, proxy):
-    node.ask("CLIENT", "PAUSE", 700, "WRITE")
-
-
-def flush(node, proxy):
-    node.ask("FLUSHALL")
-
-
-FAULTS = [
-    drop,
-    lose_replies,
-    black_hole,
-    stop,
-    kill,
-    forget_scripts,
-    pause_clients,
-    flush,
-]
-
-
-def disturb(node, proxy, seconds):
-    """Do what random says; return how often each fault was done."""
-    chance, done = random.Random(SEED), Counter()
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        time.sleep(chance.uniform(*PAUSE))
-        fault = chance.choice(FAULTS)
-        fault(node, proxy)
-        done[fault.__name__] += 1
-    return done
 
 
 def most_at_a_time(calls):
@@ -147,23 +72,24 @@ def read(directory):
 
 
 def test_random_faults_leave_nothing_over_its_bound_and_nothing_that_grows(
-    node, tmp_path
+    durable, tmp_path
 ):
     """
     Sync and async, a window, a bucket and places, in four processes.
     """
     directory = tmp_path / "calls"
     directory.mkdir()
-    with FaultProxy(node.socket) as proxy, ThreadPoolExecutor(1) as pool:
+    with FaultProxy(durable.socket) as proxy, ThreadPoolExecutor(1) as pool:
         jobs = [(proxy.url, i, SECONDS, str(directory)) for i in range(PROCESSES)]
         going = pool.submit(rig.run_processes, rig_soak.work, jobs, SECONDS + 60)
-        faults = disturb(node, proxy, SECONDS - 8.0)
+        chance, every = random.Random(SEED), rig_faults.OTHERS + rig_faults.LOSING
+        faults = rig_faults.disturb(durable, proxy, SECONDS - 8.0, chance, every, PAUSE)
         time.sleep(3.0)
-        with node.client() as client:
+        with durable.client() as client:
             connections = len(client.client_list())
         parts = going.result()
         keys = {}
-        with node.client() as client:
+        with durable.client() as client:
             keys = {key: client.pttl(key) for key in client.scan_iter()}
             time.sleep(0.5)
             left = len(client.client_list())

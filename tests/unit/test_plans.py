@@ -281,6 +281,66 @@ def test_a_call_that_served_several_goes_back_once():
     assert not the_desk.owed
 
 
+def owing(the_desk, requests=1):
+    """Let a call of so many callers be owed, and send it again with the next one."""
+    call = replace(
+        Steps(try_acquire(the_desk, SCOPE, POLICY, (1,))).effect, lane=Place("x", 5, 5)
+    )
+    unheard = Unheard(call)
+    unheard.requests = (Request(POLICY, (1,), 0),) * requests
+    error = StoreUnavailable("gone")
+    note(error, unheard)
+    the_desk.owed.note(error, SCOPE)
+    return Steps(try_acquire(the_desk, SCOPE, POLICY, (1,)))
+
+
+def test_who_is_interrupted_leaves_what_is_to_go_back_to_the_next():
+    """
+    Of a shared call that comes back booked for three, in the middle.
+    """
+    the_desk = desk()
+    steps = owing(the_desk, requests=3)
+    booked = reply(1) + reply(1)[6:] * 2
+    assert steps.answer([2, 9_000_000, *booked]).script == "settle"
+    with pytest.raises(KeyboardInterrupt):
+        steps.fail(KeyboardInterrupt())
+    assert [owed.call.script for owed in the_desk.owed] == ["settle", "settle"]
+
+
+def test_what_cannot_be_given_back_now_goes_back_later():
+    """
+    On no lane yet: it was not sent. Once it was, its lane stays.
+    """
+    the_desk = desk()
+    steps = owing(the_desk)
+    steps.answer([2, 9_000_000, *reply(1)])
+    steps.fail(StoreUnavailable("gone"))
+    (later,) = the_desk.owed
+    assert (later.call.script, later.call.lane) == ("settle", None)
+    steps = Steps(try_acquire(the_desk, SCOPE, POLICY, (1,)))
+    assert steps.effect.script == "settle"
+    error = StoreUnavailable("silent")
+    note(error, Unheard(replace(steps.effect, lane=Place("y", 1, 1))))
+    with pytest.raises(StoreUnavailable):
+        steps.fail(error)
+    (again,) = the_desk.owed
+    assert again.call.lane == Place("y", 1, 1)
+
+
+def test_what_may_have_been_given_back_is_not_given_back_again():
+    """
+    An interruption that tells of no call leaves open whether it was carried out.
+    """
+    the_desk = desk()
+    steps = owing(the_desk)
+    steps.answer([2, 9_000_000, *reply(1)])
+    steps.fail(StoreUnavailable("gone"))
+    steps = Steps(try_acquire(the_desk, SCOPE, POLICY, (1,)))
+    with pytest.raises(KeyboardInterrupt):
+        steps.fail(KeyboardInterrupt())
+    assert not the_desk.owed
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, TimeoutError])
 def test_whatever_interrupts_a_sleep_gives_the_booking_back(error):
     """

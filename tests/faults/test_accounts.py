@@ -1,0 +1,72 @@
+"""
+What is charged in the end is what was used, whatever befell the store on the way.
+
+Callers give up, are cancelled and settle at random in two processes, while connections
+drop, replies are lost and the server is stopped, killed and paused. Two limits hold
+nobody up and count all that is ever charged: less than was used would be quota handed
+out twice, more would be capacity lost.
+
+The long form, a minute for each kind of limit and policy, with figures:
+``python -m pytest -m soak -s tests/faults/test_accounts.py``; PACELINE_SOAK_SECONDS is
+another length, PACELINE_SOAK_SEED another order of faults.
+"""
+
+import os
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import rig
+import rig_accounts
+import rig_faults
+from paceline import RateLimiter
+from rig_proxy import FaultProxy
+
+SECONDS = float(os.environ.get("PACELINE_SOAK_SECONDS", "60"))
+SEED = int(os.environ.get("PACELINE_SOAK_SEED", "1"))
+PAUSE = (0.3, 0.9)  # seconds between faults
+PROCESSES = 2
+
+SHORT = [("window", "wait"), ("bucket", "local")]
+LONG = [(kind, how) for kind in rig_accounts.BINDING for how in ("wait", "local")]
+
+
+def balance(node, kind, on_outage, seconds):
+    """Return what was charged and used of each unit, with what happened."""
+    chance = random.Random(f"{SEED} {kind} {on_outage}")
+    with FaultProxy(node.socket) as proxy, ThreadPoolExecutor(1) as pool:
+        jobs = [
+            (proxy.url, i, seconds, SEED, on_outage, kind) for i in range(PROCESSES)
+        ]
+        going = pool.submit(rig.run_processes, rig_accounts.work, jobs, seconds + 60)
+        faults = rig_faults.disturb(
+            node, proxy, seconds - 1.0, chance, rig_faults.OTHERS, PAUSE
+        )
+        parts = going.result()
+        with RateLimiter(proxy.url, limits=rig_accounts.limits(kind)) as limiter:
+            standing = limiter.peek("hot")[: len(rig_accounts.WHOLE)]
+    charged = {each.unit: each.capacity - each.remaining for each in standing}
+    used = {unit: sum(part[0][unit] for part in parts) for unit in charged}
+    ends = [ends for _, ends, _ in parts]
+    print(f"\n{kind} {on_outage}: {charged=} {used=} {dict(faults)} {ends}")
+    assert not any(left for *_, left in parts)
+    return charged, used
+
+
+@pytest.mark.parametrize(
+    ("kind", "on_outage"), [("window", "wait"), ("bucket", "local")]
+)
+def test_what_is_charged_is_what_was_used(durable, kind, on_outage):
+    charged, used = balance(durable, kind, on_outage, 5.0)
+    assert charged == used
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("kind", "on_outage"), LONG)
+def test_what_is_charged_is_what_was_used_for_long(durable, kind, on_outage):
+    """
+    The same, with more of each fault.
+    """
+    charged, used = balance(durable, kind, on_outage, SECONDS)
+    assert charged == used
