@@ -259,7 +259,7 @@ def test_a_node_of_a_cluster_is_told(tmp_path, examine):
 def patient(**info):
     """Return a store of which only INFO is known."""
     client = type("Redis", (), {"config_get": lambda _, name: {name: "3600 1"}})()
-    made = Patient(SimpleNamespace(client=client, where="redis://x"))
+    made = Patient(SimpleNamespace(client=client, where="redis://x", place="redis://x"))
     made.__dict__["info"] = info
     return made
 

@@ -83,10 +83,14 @@ def test_a_replica_takes_over_within_the_timeout(mortal_watched, caller, end):
     """
     with caller(mortal_watched.url, limits=LIMIT) as user:
         user.acquire("a")
-        getattr(mortal_watched.primary, end)()
+        gone = mortal_watched.primary
+        getattr(gone, end)()
         refused, took = rig_stores.timed(user.try_acquire, "a")
         assert isinstance(refused, StoreUnavailable)
         assert took < 1.5
+        # The Sentinels answered: it says whom they name, and what may be under way.
+        assert f"{mortal_watched.url} at 127.0.0.1:{gone.port}" in refused.message
+        assert refused.hint.startswith("The Sentinels name it: a failover may be")
         user.acquire("a", timeout=10)
         assert admitted(user, "a") in {3, 4}
         mortal_watched.primary.resume()
@@ -110,6 +114,7 @@ def test_sentinels_that_do_not_answer_are_an_error_of_ours(free_port, caller):
         gone, took = rig_stores.timed(user.try_acquire, "a")
     assert isinstance(gone, StoreUnavailable)
     assert gone.code == "P201"
+    assert gone.message.endswith("/quota: no Sentinel answers (connection refused)")
     assert took < 1.5
 
 
@@ -136,10 +141,19 @@ def test_sentinels_and_servers_with_users_of_their_own(empty, caller):
     url = f"{login}?sentinel_username=us&sentinel_password=secret"
     with caller(url, limits=LIMIT) as user:
         assert admitted(user, "users") == 5
-    for wrong in (
-        url.replace("us:secret@", "us:wrong@"),
-        url.replace("sentinel_password=secret", "sentinel_password=wrong"),
+    for wrong, whose in (
+        (url.replace("us:secret@", "us:wrong@"), "the primary of redis+sentinel"),
+        (url.replace("password=secret", "password=wrong"), "a Sentinel of redis+sent"),
     ):
         with caller(wrong, limits=LIMIT) as user:
             refused, _ = rig_stores.timed(user.try_acquire, "users")
         assert refused.code == "P203"
+        assert refused.message.startswith(whose)
+    for node in empty.sentinels:
+        node.ask("ACL", "SETUSER", "blind", "on", ">secret", "+ping")
+    with caller(url.replace("username=us", "username=blind"), limits=LIMIT) as user:
+        refused, _ = rig_stores.timed(user.try_acquire, "users")
+    assert (refused.code, refused.hint.split()[-1]) == (
+        "P204",
+        "+sentinel|get-master-addr-by-name",
+    )

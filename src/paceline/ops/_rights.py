@@ -76,7 +76,7 @@ def _by_trying(patient: Patient) -> list[str]:
         try:
             patient.client.execute_command(command.upper(), *args)
         except FAILURES as error:
-            finding = translate(error, patient.store.where)
+            finding = translate(error, patient.store.place)
             if finding.code == "P204":
                 missing.append(command)
             elif not str(error).startswith(("NOSCRIPT", "No matching script")):

@@ -24,7 +24,7 @@ def reach(patient: Patient) -> Finding:
     """Reach it at all, with a command that every limiter's user has."""
     span = patient.timed(patient.client.time, 2)[0]
     where = patient.store.where
-    text = f"{where} answers in {span * 1_000:.2f} ms"
+    text = f"{patient.store.place} answers in {span * 1_000:.2f} ms"
     if patient.local:
         remedy = 'Processes share nothing there: "redis://..." or "embedded://".'
         return Finding("reach", "warn", f"{where} is this process only", remedy)
@@ -64,7 +64,7 @@ def cluster(patient: Patient) -> Finding:
     try:
         told = patient.client.execute_command("CLUSTER INFO")
     except FAILURES as error:
-        if translate(error, patient.store.where).code != "P204":
+        if translate(error, patient.store.place).code != "P204":
             raise
         return unknown("cluster", "CLUSTER INFO")
     health = str(told.get("cluster_state"))

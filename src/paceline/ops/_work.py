@@ -76,7 +76,7 @@ def keys(patient: Patient) -> Finding:
             if found >= _MOST_KEYS:
                 break
     except FAILURES as error:
-        if translate(error, patient.store.where).code != "P204":
+        if translate(error, patient.store.place).code != "P204":
             raise
         return unknown("keys", "SCAN, PTTL")
     more = " or more" if found >= _MOST_KEYS else ""
@@ -103,7 +103,7 @@ def _ping(patient: Patient) -> Callable[[], object]:
     try:
         patient.client.ping()
     except FAILURES as error:
-        if translate(error, patient.store.where).code != "P204":
+        if translate(error, patient.store.place).code != "P204":
             raise
         return patient.client.time  # type: ignore[no-any-return]  # untyped client
     return patient.client.ping  # type: ignore[no-any-return]  # untyped client

@@ -164,7 +164,7 @@ class Reader:
         Raises:
             StoreError: If the store refused (P2xx) or (StoreUnavailable) was not there.
         """
-        with told(self.where, _RULE):
+        with told(self.sync, _RULE):
             found = self._named(tags)
             if words or not tags:
                 found = {**found, **self._scan()}
@@ -187,7 +187,7 @@ class Reader:
         nonce = randrange(10_000)  # noqa: S311 -- no secret
         args: tuple[Arg, ...] = ("", nonce, len(fields), *fields, 0)
         call = Call("reset", _key(scope.tag), args)
-        with told(self.where, _RULE):
+        with told(self.sync, _RULE):
             return int(self.sync.call(call, time.monotonic()))
 
     def close(self) -> None:
@@ -271,12 +271,12 @@ class Reader:
 
 
 @contextmanager
-def told(where: str, rule: str) -> Iterator[None]:
+def told(store: SyncStore, rule: str) -> Iterator[None]:
     """
     Turn a client's failure into ours.
 
     Args:
-        where: The store's address.
+        store: The store.
 
         rule: What an operator needs to be allowed.
     """
@@ -284,10 +284,10 @@ def told(where: str, rule: str) -> Iterator[None]:
         with readable():
             yield
     except FAILURES as error:
-        finding = translate(error, where)
+        finding = translate(error, store.place)
         if finding.code == "P204":
             finding = StoreError(
-                f"the user at {where} may not look", code="P204", hint=rule
+                f"the user at {store.place} may not look", code="P204", hint=rule
             )
         raise finding from error
 

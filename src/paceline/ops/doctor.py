@@ -80,6 +80,6 @@ def _look(name: str, check: Callable[[Patient], Finding], patient: Patient) -> F
         with readable():
             return check(patient)
     except FAILURES as error:
-        return failed(name, translate(error, patient.store.where))
+        return failed(name, translate(error, patient.store.place))
     except StoreError as error:
         return failed(name, error)

@@ -87,7 +87,7 @@ class Patient:
             with readable():
                 return dict(self.client.info())
         except FAILURES as error:
-            if isinstance(translate(error, self.store.where), StoreUnavailable):
+            if isinstance(translate(error, self.store.place), StoreUnavailable):
                 raise
             return {}
 

@@ -103,6 +103,10 @@ class SyncStore(Protocol):
     where: str
 
     @property
+    def place(self) -> str:
+        """Where calls go now: the address, or a server that others name."""
+
+    @property
     def direct(self) -> Direct | None:
         """The short way, if the store has one."""
 

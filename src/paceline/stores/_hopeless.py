@@ -53,6 +53,14 @@ def unknown_name(error: BaseException) -> str | None:
     return next(map(str, found), None)
 
 
+def nobody_says(error: BaseException) -> str | None:
+    """Return what to say where nobody tells which server to ask."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, NoPrimary):
+        cause = cause.__cause__ or cause.__context__
+    return None if cause is None else str(cause)
+
+
 def unfit(error: BaseException) -> str | None:
     """Return why TLS cannot be agreed upon, if that is what an error says."""
     for cause in _causes(error):

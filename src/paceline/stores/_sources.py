@@ -29,6 +29,10 @@ class Source(Protocol):
         """The store's address, for people: no password."""
 
     @property
+    def place(self) -> str:
+        """Where calls go now: the address, or a server that others name."""
+
+    @property
     def window(self) -> Window:
         """For how long a call is sent again."""
 
@@ -70,6 +74,11 @@ class UrlSource:
         if self._server is not None:
             return "the embedded server"
         return address(self._class, self._options)
+
+    @property
+    def place(self) -> str:
+        """The same."""
+        return self.where
 
     def _target(self) -> tuple[type[Any], dict[str, Any]]:
         if self._server is not None:
@@ -127,6 +136,11 @@ class ClientSource:
     def where(self) -> str:
         """The store's address, for people: no password."""
         return address(self._class, self._options)
+
+    @property
+    def place(self) -> str:
+        """The same."""
+        return self.where
 
     def sync_client(self) -> Any:
         """Make a blocking client."""

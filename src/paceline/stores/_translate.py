@@ -12,7 +12,7 @@ import socket
 from redis import exceptions as client
 
 from .._errors import StoreError, StoreUnavailable
-from ._hopeless import unfit, unknown_name
+from ._hopeless import nobody_says, unfit, unknown_name
 from ._needs import RULE
 
 FAILURES = (
@@ -23,9 +23,18 @@ FAILURES = (
 )
 
 _DENIED = ("NOPERM", "ACL failure", "The user executing the script")
+_FAILOVER = (
+    "The Sentinels name it: a failover may be under way, or they have not noticed yet."
+)
 _PASSING = (
     "BUSY", "NOREPLICAS", "MISCONF", "LOADING", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN",
 )  # fmt: skip
+
+
+class Named(str):
+    """Where a primary is whom Sentinels name: there may be another one soon."""
+
+    __slots__ = ()
 
 
 def translate(error: BaseException, where: str) -> StoreError:
@@ -43,11 +52,13 @@ def translate(error: BaseException, where: str) -> StoreError:
 
 
 def _authentication(_: BaseException, where: str) -> StoreError:
-    return StoreError(
-        f"{where} wants another user or password",
-        code="P203",
-        hint="Put them in the URL: redis://user:password@host:6379/0.",
-    )
+    hint = "Put them in the URL: redis://user:password@host:6379/0."
+    if isinstance(where, Named):
+        hint = "Before the hosts in the URL; those of the Sentinels are options."
+    elif _of_sentinels(where):
+        where = f"a Sentinel of {where}"
+        hint = "In the URL: ?sentinel_username=...&sentinel_password=..."
+    return StoreError(f"{where} wants another user or password", code="P203", hint=hint)
 
 
 def _other_tls(reason: str, where: str) -> StoreError:
@@ -73,7 +84,9 @@ def _permission(_: BaseException, where: str) -> StoreError:
     return StoreError(
         f"the user at {where} may not do what a limiter needs",
         code="P204",
-        hint=f"ACL SETUSER name {RULE}",
+        hint="On the Sentinels: ACL SETUSER name +sentinel|get-master-addr-by-name"
+        if _of_sentinels(where)
+        else f"ACL SETUSER name {RULE}",
     )
 
 
@@ -89,7 +102,9 @@ def _replica(_: BaseException, where: str) -> StoreError:
     return StoreUnavailable(
         f"{where} is a replica and cannot be written to",
         code="P206",
-        hint="Point the limiter at the primary.",
+        hint=_FAILOVER
+        if isinstance(where, Named)
+        else "Point the limiter at the primary.",
     )
 
 
@@ -102,30 +117,36 @@ def _busy(error: BaseException, where: str) -> StoreError:
 
 
 def _slow(_: BaseException, where: str) -> StoreError:
-    return StoreUnavailable(
-        f"{where} did not answer in time",
-        code="P208",
-        hint=_of_tls(
-            where,
-            "Is the server overloaded or far away? Raise call_timeout=.",
-            'Or it speaks no TLS: "redis://" for "rediss://".',
-        ),
-    )
+    hint = "Is the server overloaded or far away? Raise call_timeout=."
+    if _has_tls(where):
+        hint = f'{hint} Or it speaks no TLS: "redis://" for "rediss://".'
+    if isinstance(where, Named):
+        hint = f"{_FAILOVER} {hint}"
+    return StoreUnavailable(f"{where} did not answer in time", code="P208", hint=hint)
 
 
 def _gone(error: BaseException, where: str) -> StoreError:
     reason = _reason(error)
-    hint = (
-        "Is the server running, and the address right? Without a server: "
-        '"embedded://" or "memory://".'
-    )
-    if reason == _CLOSED and not where.startswith("rediss"):
+    hint = "Is the server running, and the address right?"
+    if isinstance(where, Named):
+        hint = f"{_FAILOVER} {hint}"
+    elif words := nobody_says(error):
+        where = f"{where}: {words}"
+        hint = "Are they running, and the addresses right?"
+    else:
+        hint = f'{hint} Without a server: "embedded://" or "memory://".'
+    if reason == _CLOSED and not _has_tls(where):
         hint = f'{hint} If it wants TLS: "rediss://" for "redis://".'
     return StoreUnavailable(f"cannot reach {where} ({reason})", code="P201", hint=hint)
 
 
-def _of_tls(where: str, hint: str, more: str) -> str:
-    return f"{hint} {more}" if where.startswith("rediss") else hint
+def _of_sentinels(where: str) -> bool:
+    """Tell whether it was a Sentinel that was asked."""
+    return "+sentinel://" in where and not isinstance(where, Named)
+
+
+def _has_tls(where: str) -> bool:
+    return "rediss" in where.partition("://")[0]
 
 
 def _wrong_type(_: BaseException, where: str) -> StoreError:

@@ -53,6 +53,11 @@ class ClusterSource:
         nodes = ",".join(f"{host}:{port}" for host, port in self.seeds)
         return f"{scheme}+cluster://{nodes}"
 
+    @property
+    def place(self) -> str:
+        """The same: any node may have been asked."""
+        return self.where
+
     def sync_client(self) -> Any:
         """Make what an operator asks, and what has the pipes."""
         return ClusterClient(self, self._kinds[0], self._options, self._timeouts)

@@ -53,6 +53,11 @@ class MemorySource:
         """The store's address, for people."""
         return f"memory://{self._name}"
 
+    @property
+    def place(self) -> str:
+        """The same."""
+        return self.where
+
     def sync_client(self) -> Any:
         """Make a blocking client."""
         import fakeredis  # noqa: PLC0415 -- an extra

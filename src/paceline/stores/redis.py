@@ -138,6 +138,11 @@ class SyncRedis:
         how = (self._pipes, self.lanes, breaker, self.call, source.window.trip)
         self.direct: Direct | None = direct_of(*how)
 
+    @property
+    def place(self) -> str:
+        """Where calls go now."""
+        return self._source.place
+
     def queue(self, key: str) -> threading.Lock:
         """Return the lock that keeps this process's callers of a key in order."""
         return self._queues[hash(key) % _QUEUES]
@@ -162,7 +167,7 @@ class SyncRedis:
                     if not again:
                         local = sending.hurried or self._pipes.partly(call.key)
                         finding = self._breaker.judge(
-                            error, self.where, asked, local=local
+                            error, self.place, asked, local=local
                         )
                         raise sending.give_up(finding) from error
                     time.sleep(sending.pause)
@@ -251,7 +256,7 @@ class AsyncRedis:
                     pipes = self._pipes
                     local = sending.hurried or bool(pipes and pipes.partly(call.key))
                     finding = self._breaker.judge(
-                        error, self.where, sending.asked, local=local
+                        error, self._source.place, sending.asked, local=local
                     )
                     raise sending.give_up(finding) from error
                 failure = None

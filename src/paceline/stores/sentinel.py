@@ -16,6 +16,7 @@ from redis.exceptions import (
     AuthenticationError,
     ConnectionError as RedisConnectionError,
     InvalidResponse,
+    ResponseError,
     TimeoutError as RedisTimeoutError,
 )
 from redis.retry import Retry
@@ -27,10 +28,11 @@ from ._pack import pack
 from ._resp import readable
 from ._sending import Window
 from ._slots import address
+from ._translate import Named
 from .cluster import FAILOVER
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ._slots import Address
 
@@ -57,6 +59,7 @@ class SentinelSource:
         self._kinds = kinds
         self._options = options
         self._timeouts = timeouts
+        self._primary: Address | None = None
 
     @property
     def where(self) -> str:
@@ -65,13 +68,26 @@ class SentinelSource:
         hosts = (f"{o['host']}:{o['port']}" for _, _, o in self._sentinels)
         return f"{scheme}+sentinel://{','.join(hosts)}/{self._name}"
 
+    @property
+    def place(self) -> str:
+        """The server that the Sentinels named last, if they did."""
+        if self._primary is None:
+            return self.where
+        host, port = self._primary
+        at = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return Named(f"the primary of {self.where} at {at}")
+
+    def _hear(self, primary: Address | None) -> None:
+        self._primary = primary
+
     def sync_client(self) -> Any:
         """Make a blocking client of whoever is the primary."""
         pools = [
             sync_client(kind, {**options, **settings(*self._timeouts, Retry)})
             for kind, _, options in self._sentinels
         ]
-        compass = Compass(self._name, [client.connection_pool for client in pools])
+        ways = [client.connection_pool for client in pools]
+        compass = Compass(self._name, ways, self._hear)
         options = {**self._options, **settings(*self._timeouts, Retry)}
         base = bounded(self._kinds[0])
         kind = type("Follower", (_Follower, base), {"compass": compass})
@@ -83,7 +99,7 @@ class SentinelSource:
             async_client(kind, options, self._timeouts).connection_pool
             for _, kind, options in self._sentinels
         ]
-        compass = AsyncCompass(self._name, pools)
+        compass = AsyncCompass(self._name, pools, self._hear)
         kind = type("Follower", (_AsyncFollower, self._kinds[1]), {"compass": compass})
         return async_client(kind, self._options, self._timeouts)
 
@@ -99,12 +115,25 @@ class Compass:
     """
     Knows the way to the primary.
 
+    Args:
+        name: The primary's, as the Sentinels know it.
+
+        pools: The ways to them.
+
+        hear: Is told whom they name, or None if none of them names one.
+
     Attributes:
-        primary: Who it was when the Sentinels were asked last.
+        primary: Who it was when they named one last.
     """
 
-    def __init__(self, name: str, pools: Sequence[Any]) -> None:
+    def __init__(
+        self,
+        name: str,
+        pools: Sequence[Any],
+        hear: Callable[[Address | None], None],
+    ) -> None:
         self.primary: Address | None = None
+        self._hear = hear
         self._pools = list(pools)
         self._question = [pack(("SENTINEL", "GET-MASTER-ADDR-BY-NAME", name))]
         self._nobody = f"no Sentinel knows a primary named {name!r}"
@@ -119,7 +148,8 @@ class Compass:
                     connection.begin(min(until, time.monotonic() + _EACH))
                     connection.send_packed_command(self._question, check_health=False)
                     reply = connection.read_response(disable_decoding=True)
-            except AuthenticationError:
+            except (AuthenticationError, ResponseError):
+                self._hear(None)
                 raise
             except _LOST as error:
                 problems.append(error)
@@ -131,7 +161,11 @@ class Compass:
         raise self._none(problems)
 
     def _none(self, problems: Sequence[BaseException]) -> RedisConnectionError:
-        return nobody(self._nobody, problems) if problems else UnknownName(self._nobody)
+        self._hear(None)
+        if not problems:
+            return UnknownName(self._nobody)
+        silent = len(problems) == len(self._pools)
+        return nobody("no Sentinel answers" if silent else self._nobody, problems)
 
     def _note(self, pool: Any, reply: Any) -> Address:
         try:
@@ -142,14 +176,20 @@ class Compass:
         # In one step, for other threads.
         self._pools = [pool, *(other for other in self._pools if other is not pool)]
         self.primary = primary
+        self._hear(primary)
         return primary
 
 
 class AsyncCompass(Compass):
     """The same on an event loop, for connections that are shared."""
 
-    def __init__(self, name: str, pools: Sequence[Any]) -> None:
-        super().__init__(name, pools)
+    def __init__(
+        self,
+        name: str,
+        pools: Sequence[Any],
+        hear: Callable[[Address | None], None],
+    ) -> None:
+        super().__init__(name, pools, hear)
         self.followers: WeakSet[_AsyncFollower] = WeakSet()
 
     async def find_async(self) -> Address:
@@ -165,7 +205,8 @@ class AsyncCompass(Compass):
                             self._question, check_health=False
                         )
                         reply = await connection.read_response(disable_decoding=True)
-            except AuthenticationError:
+            except (AuthenticationError, ResponseError):
+                self._hear(None)
                 raise
             except _LOST as error:
                 problems.append(error)
