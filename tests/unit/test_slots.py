@@ -78,7 +78,7 @@ def test_a_sentinel_that_names_nobody_is_an_error(reply):
     """
     Of the client's kind; who was the primary stays so.
     """
-    compass = Compass("quota", [])
+    compass = Compass("quota", [], lambda _: None)
     compass.primary = ME
     with pytest.raises(InvalidResponse):
         compass._note(None, reply)

@@ -13,6 +13,7 @@ from redis.exceptions import (
     AuthenticationError,
     ConnectionError as RedisConnectionError,
     InvalidResponse,
+    ResponseError,
 )
 
 if TYPE_CHECKING:
@@ -66,9 +67,10 @@ def readable() -> Iterator[None]:
         raise  # of a host's name, before anything is read
     except RedisConnectionError as error:
         # That is how redis-py's asyncio wraps whatever happens as it connects.
-        if isinstance(error.__cause__, AuthenticationError):
+        cause = error.__cause__
+        if isinstance(cause, AuthenticationError | ResponseError):
             # Another one: raised again, it would be the cause of its own context.
-            raise AuthenticationError(*error.__cause__.args) from error.__cause__
+            raise type(cause)(*cause.args) from cause
         raise
     except _LOST_IN_IT as error:
         raise InvalidResponse("Protocol Error: no reply of a server") from error
