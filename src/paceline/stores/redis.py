@@ -166,9 +166,8 @@ class SyncRedis:
                     )
                     if not again:
                         local = sending.hurried or self._pipes.partly(call.key)
-                        finding = self._breaker.judge(
-                            error, self.place, asked, local=local
-                        )
+                        how = (error, self.place, asked)
+                        finding = self._breaker.judge(*how, local=local)
                         raise sending.give_up(finding) from error
                     time.sleep(sending.pause)
                 except BaseException as error:
@@ -255,9 +254,8 @@ class AsyncRedis:
                 if not again:
                     pipes = self._pipes
                     local = sending.hurried or bool(pipes and pipes.partly(call.key))
-                    finding = self._breaker.judge(
-                        error, self._source.place, sending.asked, local=local
-                    )
+                    how = (error, self._source.place, sending.asked)
+                    finding = self._breaker.judge(*how, local=local)
                     raise sending.give_up(finding) from error
                 failure = None
                 await asyncio.sleep(sending.pause)
