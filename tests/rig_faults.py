@@ -1,11 +1,17 @@
 """
 What may befall a server and the way to it: each takes the node and its proxy.
 
-``LOSING`` loses data, the others do not: the node must write all it acknowledges.
+``LOSING`` loses data, the others do not: the node must write all it acknowledges. Of a
+cluster, each takes it and a key.
 """
 
+import contextlib
 import time
 from collections import Counter
+
+import redis
+
+import rig_fleet
 
 
 def drop(node, proxy):
@@ -49,6 +55,32 @@ def flush(node, proxy):
     node.ask("FLUSHALL")
 
 
+def move(cluster, key):
+    """Move a key's slot to the next primary."""
+    owner = cluster.owner(key)
+    primaries = cluster.leaders()
+    target = primaries[(primaries.index(owner) + 1) % len(primaries)]
+    for step in ("begin", "migrate", "end"):
+        cluster.move(key, target, step)
+        time.sleep(0.05)
+
+
+def hand_over(cluster, key):
+    """Let the replica of a key's owner take over, in good order."""
+    owner = cluster.owner(key)
+    cluster.replica_of(owner).ask("CLUSTER", "FAILOVER")
+    with contextlib.suppress(AssertionError):  # it may be refused
+        rig_fleet.until(lambda: cluster.owner(key) is not owner, 2.0)
+
+
+def stop_owner(cluster, key):
+    """Stop a key's owner for less than what its cluster takes for its end."""
+    owner = cluster.owner(key)
+    owner.pause()
+    time.sleep(rig_fleet.NODE_TIMEOUT / 2_000)
+    owner.resume()
+
+
 LOSING = [flush]
 OTHERS = [
     drop,
@@ -68,6 +100,7 @@ def disturb(node, proxy, seconds, chance, faults, pause):
     while time.monotonic() < end:
         time.sleep(chance.uniform(*pause))
         fault = chance.choice(faults)
-        fault(node, proxy)
-        done[fault.__name__] += 1
+        with contextlib.suppress(redis.RedisError):  # it is busy with another
+            fault(node, proxy)
+            done[fault.__name__] += 1
     return done

@@ -191,6 +191,18 @@ class Cluster:
                 return None
         return None
 
+    def leaders(self):
+        """Return the primaries, as they are now."""
+        return [node for node in self.nodes if node.ask("ROLE")[0] == "master"]
+
+    def replica_of(self, primary):
+        """Return the node that copies another one."""
+        return next(
+            node
+            for node in self.nodes
+            if (role := node.ask("ROLE"))[0] == "slave" and role[2] == primary.port
+        )
+
     def by_port(self, port):
         return next(node for node in self.nodes if node.port == port)
 

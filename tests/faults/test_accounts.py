@@ -4,9 +4,9 @@ What is charged in the end is what was used, whatever befell the store on the wa
 Callers give up, are cancelled and settle at random in two processes, while connections
 drop, replies are lost and the server is stopped, killed and paused. Two limits hold
 nobody up and count all that is ever charged: less than was used would be quota handed
-out twice, more would be capacity lost.
+out twice, more would be capacity lost. In a cluster accounts move meanwhile.
 
-The long form, a minute for each kind of limit and policy, with figures:
+The long form, two minutes for each kind of limit and policy, with figures:
 ``python -m pytest -m soak -s tests/faults/test_accounts.py``; PACELINE_SOAK_SECONDS is
 another length, PACELINE_SOAK_SEED another order of faults.
 """
@@ -32,20 +32,20 @@ SHORT = [("window", "wait"), ("bucket", "local")]
 LONG = [(kind, how) for kind in rig_accounts.BINDING for how in ("wait", "local")]
 
 
-def balance(node, kind, on_outage, seconds):
-    """Return what was charged and used of each unit, with what happened."""
-    chance = random.Random(f"{SEED} {kind} {on_outage}")
-    with FaultProxy(node.socket) as proxy, ThreadPoolExecutor(1) as pool:
-        jobs = [
-            (proxy.url, i, seconds, SEED, on_outage, kind) for i in range(PROCESSES)
-        ]
+def balance(url, kind, on_outage, seconds, disturb):
+    """
+    Return what was charged and used of each unit.
+
+    Args:
+        disturb: Does harm for so many seconds; returns how often of each kind.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        jobs = [(url, i, seconds, SEED, on_outage, kind) for i in range(PROCESSES)]
         going = pool.submit(rig.run_processes, rig_accounts.work, jobs, seconds + 60)
-        faults = rig_faults.disturb(
-            node, proxy, seconds - 1.0, chance, rig_faults.OTHERS, PAUSE
-        )
+        faults = disturb(seconds - 1.0)
         parts = going.result()
-        with RateLimiter(proxy.url, limits=rig_accounts.limits(kind)) as limiter:
-            standing = limiter.peek("hot")[: len(rig_accounts.WHOLE)]
+    with RateLimiter(url, limits=rig_accounts.limits(kind)) as limiter:
+        standing = limiter.peek("hot")[: len(rig_accounts.WHOLE)]
     charged = {each.unit: each.capacity - each.remaining for each in standing}
     used = {unit: sum(part[0][unit] for part in parts) for unit in charged}
     ends = [ends for _, ends, _ in parts]
@@ -54,11 +54,23 @@ def balance(node, kind, on_outage, seconds):
     return charged, used
 
 
-@pytest.mark.parametrize(
-    ("kind", "on_outage"), [("window", "wait"), ("bucket", "local")]
-)
+def at_one_server(node, kind, on_outage, seconds):
+    chance = random.Random(f"{SEED} {kind} {on_outage}")
+    with FaultProxy(node.socket) as proxy:
+
+        def disturb(seconds):
+            how = (seconds, chance, rig_faults.OTHERS, PAUSE)
+            return rig_faults.disturb(node, proxy, *how)
+
+        return balance(proxy.url, kind, on_outage, seconds, disturb)
+
+
+@pytest.mark.parametrize(("kind", "on_outage"), SHORT)
 def test_what_is_charged_is_what_was_used(durable, kind, on_outage):
-    charged, used = balance(durable, kind, on_outage, 5.0)
+    """
+    To the unit, of requests and of tokens.
+    """
+    charged, used = at_one_server(durable, kind, on_outage, 5.0)
     assert charged == used
 
 
@@ -68,5 +80,24 @@ def test_what_is_charged_is_what_was_used_for_long(durable, kind, on_outage):
     """
     The same, with more of each fault.
     """
-    charged, used = balance(durable, kind, on_outage, SECONDS)
+    charged, used = at_one_server(durable, kind, on_outage, SECONDS)
+    assert charged == used
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("kind", "on_outage"), LONG)
+def test_what_is_charged_follows_the_account(mortal_cluster, kind, on_outage):
+    """
+    The same in a cluster: its slot moves, its replica takes over, its owner stops.
+    """
+    with RateLimiter(mortal_cluster.url, limits="1/s") as limiter:
+        key = limiter._engine.lookup("hot")[0].key
+    chance = random.Random(f"{SEED} {kind} {on_outage}")
+
+    def disturb(seconds):
+        faults = [rig_faults.move, rig_faults.hand_over, rig_faults.stop_owner]
+        how = (seconds, chance, faults, PAUSE)
+        return rig_faults.disturb(mortal_cluster, key, *how)
+
+    charged, used = balance(mortal_cluster.url, kind, on_outage, SECONDS, disturb)
     assert charged == used
