@@ -45,12 +45,14 @@ def balance(url, kind, on_outage, seconds, disturb):
         faults = disturb(seconds - 1.0)
         parts = going.result()
     with RateLimiter(url, limits=rig_accounts.limits(kind)) as limiter:
-        standing = limiter.peek("hot")[: len(rig_accounts.WHOLE)]
-    charged = {each.unit: each.capacity - each.remaining for each in standing}
+        *whole, binding = limiter.peek("hot")
+    charged = {each.unit: each.capacity - each.remaining for each in whole}
     used = {unit: sum(part[0][unit] for part in parts) for unit in charged}
     ends = [ends for _, ends, _ in parts]
     print(f"\n{kind} {on_outage}: {charged=} {used=} {dict(faults)} {ends}")
     assert not any(left for *_, left in parts)
+    if kind == "places":
+        assert binding.remaining == binding.capacity
     return charged, used
 
 
