@@ -7,6 +7,7 @@ The Python twin of what ``window.lua``, ``bucket.lua``, ``calendar.lua`` and
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, replace
 from math import ceil, floor
 
@@ -99,17 +100,20 @@ def _window(
     gone = section.digits(0)
     if len(section.body) % _WINDOW_ENTRY != _WINDOW_HEAD or gone > _MOST_SUM:
         raise ValueError("a window's log in a format of another release")
-    entries = [
-        (section.at + section.digits(start), section.digits(start + 7))
-        for start in range(_WINDOW_HEAD, len(section.body), _WINDOW_ENTRY)
-    ]
-    total = entries[-1][1] if entries else gone
-    before = gone  # what has left the window
-    acted = gone  # what is not ahead
-    for moment, running in entries:
-        before = running if moment <= now - limit.per_us else before
-        acted = running if moment <= now else acted
-    last = next((moment for moment, running in entries if running >= total), now)
+    count = (len(section.body) - _WINDOW_HEAD) // _WINDOW_ENTRY
+
+    def moment(entry: int) -> int:
+        return section.at + section.digits(_WINDOW_HEAD + _WINDOW_ENTRY * entry)
+
+    def running(entry: int) -> int:
+        return section.digits(_WINDOW_ENTRY * (entry + 1))
+
+    # Entries are in order, as the script keeps them: few of them need be read.
+    entries, start = range(count), now - limit.per_us
+    total = running(count - 1)
+    before = running(bisect_right(entries, start, key=moment) - 1)  # has left
+    acted = running(bisect_right(entries, now, key=moment) - 1)  # is not ahead
+    last = moment(bisect_left(entries, total, key=running)) if count else now
     return replace(
         base,
         used=acted - before,
