@@ -1,6 +1,8 @@
 """
 Metrics and spans for OpenTelemetry: ``RateLimiter(..., on_event=metrics())``.
 
+``accounts()`` shows how the accounts in the store stand, beside what this process does.
+
 Needs ``pip install "paceline[otel]"``. There is no semantic convention for rate limits;
 the names follow those of ASP.NET Core's.
 """
@@ -24,13 +26,20 @@ except ModuleNotFoundError as _error:
     ) from _error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    from opentelemetry.metrics import Counter, Histogram, UpDownCounter
+    from opentelemetry.metrics import (
+        CallbackOptions,
+        Counter,
+        Histogram,
+        Observation,
+        UpDownCounter,
+    )
 
     from ._events import EventHandler
+    from ._gauges import Gauges
 
-__all__ = ["metrics", "spans"]
+__all__ = ["accounts", "metrics", "spans"]
 
 _NS = 1_000_000_000
 _STATUS = "http.response.status_code"
@@ -66,6 +75,70 @@ def metrics(
         ConfigError: If opentelemetry-api is not installed (P601).
     """
     return Meter(_Instruments(provider or api.get_meter_provider()), most_labels)
+
+
+def accounts(
+    store: object = None,
+    *,
+    provider: api.MeterProvider | None = None,
+    most_labels: int = 100,
+    timeout: float = 5.0,
+    max_age: float = 1.0,
+) -> Gauges:
+    """
+    Observe how all accounts of a store stand, whoever uses them.
+
+    ``paceline.limit``, ``paceline.used``, ``paceline.free`` and ``paceline.waiting``
+    (by unit and window), ``paceline.cool_down`` (s), ``paceline.scopes`` and
+    ``paceline.store.up``. They are read from the store when metrics are collected, and
+    are those of all processes: one that observes them is enough. While the store is not
+    there, ``paceline.store.up`` is 0 and there are no others.
+
+    Args:
+        store: As of RateLimiter.
+
+        provider: None takes the global one.
+
+        most_labels: How many scopes, and how many models, are told apart; all further
+            ones are added up as "other".
+
+        timeout: Seconds that a collection waits for the store.
+
+        max_age: Seconds for which what was read serves: all gauges of a collection, and
+            other collections.
+
+    Returns:
+        What :meth:`close` silences; OpenTelemetry cannot take gauges back.
+
+    Raises:
+        ConfigError: If there is no such store (P106, P107), opentelemetry-api or
+            another extra is not installed (P601), or a number makes no sense (P111).
+    """
+    from ._gauges import GAUGES, Gauges  # noqa: PLC0415 -- who only counts needs no client
+
+    gauges = Gauges(store, most=most_labels, timeout=timeout, max_age=max_age)
+    meter = (provider or api.get_meter_provider()).get_meter("paceline")
+    for name in GAUGES:
+        observe = [_observer(gauges, name)]
+        about = (f"paceline.{name.name}", observe, name.unit, name.help)
+        meter.create_observable_gauge(*about)
+    return gauges
+
+
+def _observer(
+    gauges: Gauges, name: Name
+) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    from ._gauges import labels_of  # noqa: PLC0415 -- as above
+
+    names = labels_of(name)
+
+    def observe(_: CallbackOptions) -> Iterable[Observation]:
+        return [
+            api.Observation(value, _attributes(dict(zip(names, labels, strict=True))))
+            for labels, value in gauges.read().get(name, {}).items()
+        ]
+
+    return observe
 
 
 def spans(
@@ -136,15 +209,20 @@ class _Instruments:
                 )
 
     def measure(self, name: Name, amount: float, labels: Mapping[str, str]) -> None:
-        attributes: dict[str, str | int] = {
-            _ATTRIBUTES.get(label, f"paceline.{label}"): value
-            for label, value in labels.items()
-            if value or label != "error"  # what did not fail has no type of error
-        }
-        if _STATUS in attributes:
-            attributes[_STATUS] = int(attributes[_STATUS])
+        attributes = _attributes(labels)
         instrument = self._by_name[name]
         if isinstance(instrument, api.Histogram):
             instrument.record(amount, attributes)
         else:
             instrument.add(amount, attributes)
+
+
+def _attributes(labels: Mapping[str, str]) -> dict[str, str | int]:
+    attributes: dict[str, str | int] = {
+        _ATTRIBUTES.get(label, f"paceline.{label}"): value
+        for label, value in labels.items()
+        if value or label != "error"  # what did not fail has no type of error
+    }
+    if _STATUS in attributes:
+        attributes[_STATUS] = int(attributes[_STATUS])
+    return attributes

@@ -2,16 +2,20 @@
 
 import re
 import shlex
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
 
-from paceline import events
+from paceline import Key, RateLimiter, events
+from paceline._gauges import GAUGES, labels_of
 from paceline._meter import NAMES
 from paceline._parse import parse_limit
 from paceline.cli import app, main
+from paceline.prometheus import accounts, metrics
 from rig_batch import row, write
 
 ROOT = Path(__file__).parents[2]
@@ -136,14 +140,57 @@ def test_the_page_on_metrics_has_every_instrument_and_event():
     assert set(re.findall(r"^\| `([A-Z]\w+)`", page, re.MULTILINE)) == (
         set(events.__all__) - leaves
     )
-    first, *rest = blocks("docs/how-to/observe.md")
-    exec(
-        first.replace("metrics()", "metrics(CollectorRegistry())"),
-        {"CollectorRegistry": CollectorRegistry},
-    )
+    for name in GAUGES:
+        row = f"| `paceline.{name.name}`"
+        assert row in page
+        line = page.split(row)[1].splitlines()[0]
+        assert line.split(" | ")[-1].strip(" |") == ", ".join(labels_of(name))
+    first, second, *rest = blocks("docs/how-to/observe.md")
+    names = {"CollectorRegistry": CollectorRegistry}
+    exec(first.replace("metrics()", "metrics(CollectorRegistry())"), names)
     assert len(rest) == 2
-    for block in rest:
+    for block in (second, rest[1]):
         exec(block, {})
+    shown = STORES.sub('"memory://docs-observe", registry=CollectorRegistry()', rest[0])
+    exec(shown, names)
+
+
+PROMQL = re.compile(r"^```promql\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def test_the_alerts_ask_for_what_is_shown():
+    """
+    Every name, label and value that they match stands in a real exposition.
+    """
+    page = (ROOT / "docs/how-to/observe.md").read_text("utf-8")
+    alerts = PROMQL.findall(page)
+    assert len(alerts) == 3
+    registry, store = CollectorRegistry(), "memory://docs-alerts"
+    observe = metrics(registry)
+    with RateLimiter(store, limits="9/min", shared="9/day", on_event=observe) as ours:
+        ours.acquire(Key(scope="team-a", model="gpt-4o"))
+        ours.answered(Key(scope="team-a", model="gpt-4o"), 200)
+    observe(events.Waiting("team-a", "gpt-4o"))
+    with closing(accounts(store, registry=registry)):
+        text = generate_latest(registry).decode()
+    shown = {
+        each.name: [
+            sample.labels for sample in family.samples if sample.name == each.name
+        ]
+        for family in text_string_to_metric_families(text)
+        for each in family.samples
+    }
+    asked = set()
+    for alert in alerts:
+        for name, selector in re.findall(r"(paceline_\w+)(?:\{(.*?)\})?", alert):
+            asked.add(name)
+            wanted = dict(re.findall(r'(\w+)="(.*?)"', selector))
+            assert [each for each in shown[name] if wanted.items() <= each.items()]
+        for labels in re.findall(r"(?:by|on) \((.*?)\)", alert):
+            names = re.findall(r"paceline_\w+", alert)
+            for label in labels.split(", "):
+                assert all(label in each for name in names for each in shown[name])
+    assert len(asked) == 7
 
 
 PLAN = re.compile(r"^   \$ (paceline plan .*?)^   ```", re.MULTILINE | re.DOTALL)

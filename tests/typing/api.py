@@ -21,7 +21,7 @@ from paceline import (
     events,
 )
 from paceline.batch import Progress, plan_batch, run_batch
-from paceline.otel import metrics
+from paceline.otel import accounts, metrics
 from paceline.testing import (
     Clock,
     ClockedLimiter,
@@ -51,6 +51,7 @@ def note(event: events.Event) -> None:
 
 observed = RateLimiter("memory://", limits="9/min", on_event=note)
 measured = RateLimiter("memory://", limits="9/min", on_event=metrics())
+assert_type(accounts("memory://").close(), None)
 
 
 def verbs() -> None:
