@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,11 @@ import redis
 import redis.asyncio.cluster
 import valkey
 import valkey.asyncio.cluster
+from prometheus_client import CollectorRegistry
 
 import rig_stores
 from paceline import Key, RateLimiter, StoreError, StoreUnavailable
+from paceline.prometheus import accounts
 from rig_proxy import FaultProxy
 
 LIMIT = "5/min"
@@ -39,6 +42,21 @@ def test_scopes_spread_over_the_nodes_and_hold_their_limits(empty, caller):
     with caller(empty.url, limits=LIMIT) as user:
         assert {admitted(user, f"team-{n}") for n in range(30)} == {5}
     assert all(node.ask("DBSIZE") for node in empty.nodes[:3])
+
+
+def test_the_accounts_of_all_nodes_are_shown_to_prometheus(empty):
+    """
+    Each scope once, whichever node has it.
+    """
+    registry = CollectorRegistry()
+    with rig_stores.Blocking(empty.url, limits=LIMIT) as user:
+        assert [admitted(user, f"team-{n}", 2) for n in range(20)] == [2] * 20
+    with closing(accounts(empty.url, registry=registry)):
+        assert registry.get_sample_value("paceline_scopes") == 20
+        of = {"model": "", "unit": "requests", "window": "min"}
+        for n in range(20):
+            labels = {"scope": f"team-{n}", **of}
+            assert registry.get_sample_value("paceline_used", labels) == 2
 
 
 def test_both_kinds_of_caller_share_an_account(empty):
