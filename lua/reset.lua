@@ -16,8 +16,9 @@ ARGV           in this order; a list is its length, then its rows
 Returns        how many there were
 
 Writes         KEYS[1]: each field is deleted, or begins another life that lists those
-               which are closed for as long as anybody may remember them
-Cost           O(fields)
+               which are closed for as long as anybody may remember them; of an account's
+               facts its 429s are forgotten
+Cost           O(fields and their facts)
 ]]
 
 --- @include "lib/args"
@@ -31,6 +32,8 @@ Cost           O(fields)
 --- @include "lib/lane"
 --- @include "lib/scope"
 --- @include "lib/ghost"
+--- @include "lib/facts"
+--- @include "lib/refusals"
 
 local head = args_read({ "now", "nonce" })
 local scope = scope_open(clock_now(head.now), head)
@@ -62,6 +65,19 @@ for _, row in ipairs(args_rows({ "account", "epoch", "rest" })) do
         ghost_close(field, row.epoch, scope.now + tonumber(row.rest))
     end
 end
+local names, kept = {}, {}
+local all, facts_of, owners = refusals_read(scope.fields, scope.now)
+for i, facts in ipairs(facts_of) do
+    if refusals_forget(facts, scope.now) then
+        names[#names + 1] = all[i]
+        kept[#kept + 1] = facts
+        -- Of an account that is idle for long they may be all that is left.
+        forgotten = forgotten + (owners[i].absent and 1 or 0)
+    end
+end
 
 scope_save(scope, "")
+if #names > 0 then
+    facts_save(names, kept, scope.now)
+end
 return forgotten

@@ -70,10 +70,9 @@ class Account:
         reply = self.run(_wire.encode_peek(self.scope, self.policy, self.clock()))
         return _reply.decode_peek(reply, self.policy)
 
-    def cool_down(self, seconds):
-        duration = round(seconds * SECOND)
-        call = _wire.encode_cool_down(self.scope, self.policy, duration, self.clock())
-        return self.run(call)
+    def cool_down(self, seconds, *, refused=False):
+        how = (self.scope, self.policy, round(seconds * SECOND), self.clock())
+        return self.run(_wire.encode_cool_down(*how, refused=refused))
 
     def heal(self, epoch, seq, units, rest, cool=0.0, **more):
         """Tell what a lost life held; seconds. Return what was new."""

@@ -139,10 +139,10 @@ class Engine(Asking, Worlds, Warden):
             with suppress(ConfigError):
                 self._watch.upstream(*self.lookup(key), status)
 
-    def cooling(self, key: Key | str, duration: float) -> Plan[None]:
+    def cooling(self, key: Key | str, duration: float, *, refused: bool) -> Plan[None]:
         """Plan a cool-down, in seconds."""
         scope, policy = self.lookup(key)
-        plan = _plans.cool_down(self._desk, scope, policy, duration)
+        plan = _plans.cool_down(self._desk, scope, policy, duration, refused=refused)
         if self._watch is None:
             return plan
         return self._watch.cool_down(plan, scope, policy, duration)

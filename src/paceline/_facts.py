@@ -6,6 +6,7 @@ No limit depends on them: whoever misses one learns it again.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._calls import Arg, Call, Clock, Scope
@@ -25,6 +26,10 @@ SCOPE = "f"
 
 # The name of the fact that a provider gives unused tokens back.
 GIVES_BACK = "gives_back"
+
+# The name of the fact that lua/lib/refusals.lua keeps, and the width of its numbers.
+REFUSALS = "429s"
+_COUNT, _MOMENT = 13, 16
 
 _UNTIL, _ROW = 16, 22
 
@@ -57,6 +62,24 @@ class Known(NamedTuple):
 
     value: str
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """
+    The 429s that processes met on an account, until none came for a day.
+
+    Attributes:
+        count: How many there were.
+
+        since_us: How long ago the first one was, in microseconds.
+
+        last_us: How long ago the last one was.
+    """
+
+    count: int = 0
+    since_us: int = 0
+    last_us: int = 0
 
 
 def encode_note(
@@ -145,6 +168,21 @@ def read_facts(field: bytes | str, now: int) -> Mapping[str, str]:
             facts[text[name_from:value_from].decode()] = text[value_from:end].decode()
         start = end
     return facts
+
+
+def read_refusals(facts: Mapping[str, str], now: int) -> Refusals:
+    """
+    Read the 429s among an account's facts at the server's moment *now*.
+
+    What a later release may write in another way is taken for none.
+    """
+    value = facts.get(REFUSALS, "")
+    ends = (_COUNT, _COUNT + _MOMENT, _COUNT + 2 * _MOMENT)
+    if len(value) != ends[-1] or not value.isdecimal():
+        return Refusals()
+    since, last = int(value[ends[0] : ends[1]]), int(value[ends[1] :])
+    # The clock may have stepped back.
+    return Refusals(int(value[: ends[0]]), max(0, now - since), max(0, now - last))
 
 
 def _text(value: bytes | str) -> str:

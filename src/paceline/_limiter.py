@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from ._closing import Closing
+from ._cooling import Cooling
 from ._correcting import Correcting
 from ._decorator import Terms, limit_calls
 from ._engine import Engine
 from ._errors import ConfigError
 from ._from_config import FromConfig
 from ._looking import Looking
-from ._options import seconds as in_seconds, wish
+from ._options import wish
 from ._reservation import Reservation
 from ._rules import Rules
 from ._scopes import Scopes
@@ -21,7 +22,6 @@ from ._telling import Telling
 if TYPE_CHECKING:
     from ._alone import OnOutage
     from ._decision import Decision
-    from ._effects import Plan
     from ._events import EventHandler
     from ._key import Key, KeyTemplate
     from ._limits import Limit
@@ -36,7 +36,7 @@ R = TypeVar("R")
 _TIMEOUT = 60.0
 
 
-class RateLimiter(FromConfig, Looking, Telling, Correcting, Closing):
+class RateLimiter(FromConfig, Looking, Telling, Correcting, Cooling, Closing):
     """
     Keeps one account of each quota, for every process that shares a store.
 
@@ -271,24 +271,3 @@ class RateLimiter(FromConfig, Looking, Telling, Correcting, Closing):
     async def reset_async(self, key: Key | str) -> None:
         """Do as :meth:`reset` does, on the running event loop."""
         await self._engine.run_async(self._engine.reset(key))
-
-    def cool_down(self, key: Key | str, seconds: float) -> None:
-        """
-        Let no process use *key* and its model for so long: what a 429 taught one.
-
-        A shorter cool-down never shortens a longer one.
-
-        Raises:
-            ConfigError: If *seconds* is not between 0 and 31 days (P111).
-        """
-        engine = self._engine
-        engine.warn_once("cool_down()", "cool_down_async()")
-        engine.run(self._cool_down(key, seconds))
-
-    async def cool_down_async(self, key: Key | str, seconds: float) -> None:
-        """Do as :meth:`cool_down` does, on the running event loop."""
-        await self._engine.run_async(self._cool_down(key, seconds))
-
-    def _cool_down(self, key: Key | str, seconds: float) -> Plan[None]:
-        in_seconds("cool-down", seconds, 31 * 86_400.0)
-        return self._engine.cooling(key, seconds)

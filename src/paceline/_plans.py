@@ -149,10 +149,14 @@ def peek(desk: Desk, scope: Scope, policy: Policy) -> Plan[tuple[LimitStatus, ..
     return _reply.decode_peek((yield from ask_day(desk.almanac, encode)), policy)
 
 
-def cool_down(desk: Desk, scope: Scope, policy: Policy, seconds: float) -> Plan[None]:
-    """Let nobody use the account for a while."""
-    duration = round(seconds * SECOND_US)
-    reply = yield _wire.encode_cool_down(scope, policy, duration, desk.almanac.clock())
+def cool_down(
+    desk: Desk, scope: Scope, policy: Policy, seconds: float, *, refused: bool
+) -> Plan[None]:
+    """Let nobody use the account for a while; the store counts it if it is a 429's."""
+    duration, clock = round(seconds * SECOND_US), desk.almanac.clock()
+    reply = yield _wire.encode_cool_down(
+        scope, policy, duration, clock, refused=refused
+    )
     now = yield Now()
     desk.listen(scope, policy, now, _reply.decode_cool(reply))
 

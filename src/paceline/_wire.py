@@ -31,6 +31,7 @@ REQUEST = ("times", "own", "max_wait", "horizon", "span", "part", "again", "char
 CHARGE = ("limit", "cost")
 SETTLEMENT = ("limit", "moment", "change", "epoch", "shift", "stamp")
 RENEWAL = ("limit", "stop", "epoch")
+COOL = ("duration", "refused")
 
 __all__ = [
     "FURTHEST_US",
@@ -161,12 +162,16 @@ def encode_peek(scope: Scope, policy: Policy, clock: Clock) -> Call:
 
 
 def encode_cool_down(
-    scope: Scope, policy: Policy, duration_us: int, clock: Clock
+    scope: Scope,
+    policy: Policy,
+    duration_us: int,
+    clock: Clock,
+    *,
+    refused: bool = False,
 ) -> Call:
-    """Encode a call of ``lua/cool_down.lua``."""
-    field = own_field(policy)
-    args = (clock.now, clock.nonce, scope.display, 1, field, duration_us)
-    return Call("cool_down", scope.key, args)
+    """Encode a call of ``lua/cool_down.lua``, which counts a 429 if *refused*."""
+    args = (clock.now, clock.nonce, scope.display, 1, own_field(policy))
+    return Call("cool_down", scope.key, (*args, duration_us, int(refused)))
 
 
 def encode_reset(

@@ -99,10 +99,15 @@ def test_what_waiting_can_cure_is_tried_again(batch, error):
     Nothing failed, and each row is in the output once.
     """
     batch.mock.fail(f"{error} next=3")
-    summary = batch.run(rows(12))
+    with RateLimiter(batch.store, limits=LIMITS) as limiter:
+        summary = batch.run(rows(12))
+        known = limiter.exchange(Key(KEY, "gpt-4o"))
     assert (summary.done, summary.failed, summary.retried) == (12, 0, 3)
     assert len(answered(batch.output)) == 12
     assert summary.refused == (3 if "wait" in error else 0)
+    # The store counts those that were a 429; an overload was a 503.
+    counted = int(known["429s"].value[:13]) if "429s" in known else 0
+    assert counted == (0 if "server" in error else summary.refused)
 
 
 @pytest.mark.parametrize("error", ["request_too_large", "model_not_found"])

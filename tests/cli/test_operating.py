@@ -11,7 +11,7 @@ from paceline import CalendarWindow, Key, RateLimiter, TokenBucket
 from paceline._calls import Clock, Request
 from paceline._facts import GIVES_BACK, Fact, encode_note
 from paceline._wire import encode_acquire
-from paceline.cli import main, top
+from paceline.cli import main, tables, top
 
 API_KEY = "sk-live-51Habcdefghijklmnop"
 
@@ -104,6 +104,78 @@ def test_status_shows_who_waits_and_who_cools_down(clean_server, run, document):
     assert other["accounts"][0]["cool_down"] == pytest.approx(90, abs=1)
     out = run("status")[1]
     assert "2 (100%)" in out
+
+
+def test_status_shows_the_429s_of_each_model(clean_server, run, document):
+    """
+    How many, and how long ago the last one was; null moments where there was none.
+    """
+    with limiter(clean_server, "9/min", shared="99/min") as ours:
+        for model in ("gpt-4o", "o1"):
+            ours.acquire(Key(scope="a", model=model))
+        for _ in range(1_203):
+            ours.cool_down(Key(scope="a", model="o1"), 0)
+        ours.cool_down(Key(scope="a", model="gpt-4o"), 0, refused=False)
+    (scope,) = document("status")["scopes"]
+    one, other, shared = (account["refusals"] for account in scope["accounts"])
+    assert one == shared == {"count": 0, "since": None, "last": None}
+    assert other["count"] == 1_203
+    assert 0 <= other["last"] <= other["since"] < 60
+    head, *lines, _ = run("status")[1].splitlines()
+    assert head.endswith("  429s")
+    assert lines[0].endswith("  -")
+    assert re.search(r"  1,203, \d+ s ago$", lines[1])
+
+
+def test_429s_are_shown_when_the_limits_are_long_idle(clean_server, run, document):
+    """
+    A row with nothing but them, until they are forgotten or reset.
+    """
+    with limiter(clean_server, "9/min") as ours:
+        key = Key(scope="a", model="o1")
+        ours.cool_down(key, 0)
+        lines = run("status")[1].splitlines()
+        assert re.search(r"^a +o1( +-){6} +1, 1 s ago$", lines[1])
+        assert len(run("top", "--once", "--interval", "0.1")[1].splitlines()) == 4
+        client = clean_server.client()
+        (name,) = client.scan_iter()
+        client.hdel(name, "m:o1")  # as when others use the scope, in time
+        (account,) = document("status")["scopes"][0]["accounts"]
+        assert (account["limits"], account["refusals"]["count"]) == ([], 1)
+        code, out, _ = run("reset", "a", "--model", "o1", "--yes")
+        assert (code, out) == (0, "1 account of a forgotten: o1.\n")
+        assert document("status")["scopes"] == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.0, "1 s"),
+        (59.9, "59 s"),
+        (60.0, "1 min"),
+        (7_199.0, "1 h"),
+        (90_000.0, "1 d"),
+    ],
+)
+def test_how_long_ago_is_said_in_one_word(seconds, words):
+    """
+    The column stays narrow.
+    """
+    assert tables.rough(seconds) == words
+
+
+def test_a_narrow_terminal_gets_no_columns_with_nothing_in_them():
+    """
+    Where there is room all are shown, and those with words always.
+    """
+    head = ("scope", "model", "limit", "used", "waiting", "429s")
+    lines = [("a", "-", "9 requests/min", "1 (11%)", "-", "3, 1 s ago")]
+    lines.append(("", "", "9 tokens/min", "0 (0%)", "-", ""))
+    assert tables.fitting(head, lines, 80) == (head, lines)
+    narrow, rest = tables.fitting(head, lines, 40)
+    assert narrow == ("scope", "model", "limit", "used", "429s")
+    assert rest[0] == ("a", "-", "9 requests/min", "1 (11%)", "3, 1 s ago")
+    assert [len(line) for line in rest] == [5, 5]
 
 
 def test_an_api_key_is_found_by_its_variable_and_never_shown(

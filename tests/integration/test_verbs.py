@@ -244,6 +244,18 @@ def test_a_cool_down_holds_all(verbs, store_url):
             other.acquire(KEY, {"tokens": 1}, timeout=1)
 
 
+def test_a_cool_down_counts_as_a_429_unless_it_is_for_none(verbs):
+    """
+    Also where one runs already; a reset forgets them.
+    """
+    for seconds in (9, 1, 0):
+        verbs.cool_down(KEY, seconds)
+    verbs.cool_down(KEY, 9, refused=False)
+    assert int(verbs.exchange(KEY)["429s"].value[:13]) == 3
+    verbs.reset(KEY)
+    assert "429s" not in verbs.exchange(KEY)
+
+
 def test_a_booked_waiter_obeys_a_later_cool_down(store_url):
     """
     A cool-down that comes while somebody sleeps until a booked turn holds him too.

@@ -17,7 +17,7 @@ LAYOUT = {
     "renew": [_wire.HEAD[:5], _wire.FIELD, _wire.LIMIT, _wire.RENEWAL],
     "clients": [(_wire.HEAD[3], *_facts.LIFE), _wire.FIELD],
     "peek": [_wire.HEAD[3:4], _wire.FIELD, _wire.LIMIT],
-    "cool_down": [_wire.HEAD[3:6], _wire.FIELD, ("duration",)],
+    "cool_down": [_wire.HEAD[3:6], _wire.FIELD, _wire.COOL],
     "reset": [_wire.HEAD[3:5], _wire.FIELD, _sight.CLOSED],
     "birth": [_wire.HEAD[3:4]],
     "note": [_wire.HEAD[3:4], _wire.FIELD, _facts.FACT],

@@ -179,11 +179,13 @@ def test_a_turn_that_comes_too_late_is_a_429_that_is_not_to_be_retried(
 
 def test_a_refusal_is_obeyed_by_all(door, server, limiter):
     """
-    529 is Anthropic's word for an overload, which is a cool-down here.
+    529 is Anthropic's word for an overload, which is a cool-down here, and no 429.
     """
+    server.refuse.append((429, {"type": "rate_limit_error"}, {"retry-after": "0"}))
     server.refuse.append((529, rig.OVERLOADED, {"retry-after": "20"}))
-    door.open(limiter, timeout=0.2)
-    assert door.post(server).status_code == 529
+    door.open(limiter, timeout=2)
+    assert [door.post(server).status_code for _ in range(2)] == [429, 529]
+    assert int(limiter.exchange(ACCOUNT)["429s"].value[:13]) == 1
     nothing = {"input_tokens": 1, "output_tokens": 1}
     decision = limiter.try_acquire(ACCOUNT, nothing)
     assert (decision.allowed, decision.limit) == (False, "cool-down")
@@ -346,7 +348,7 @@ def test_an_observer_survives_a_store_that_is_away(limiter, caplog, monkeypatch)
     It is told how long to wait, though nobody else is.
     """
 
-    def away(*_):
+    def away(*_, **__):
         raise StoreUnavailable("away")
 
     monkeypatch.setattr(limiter, "cool_down", away)

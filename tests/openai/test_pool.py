@@ -195,7 +195,8 @@ def test_a_refused_call_goes_to_another_quota_and_all_leave_that_one_alone(
     world, two, opened, limiter, model
 ):
     """
-    Failover is inside the call; the cool-down is shared through the store.
+    Failover is inside the call; the cool-down is shared through the store, which
+    counts the 429 to the quota that gave it.
     """
     two.fail(0, "rate_limit_requests wait=30s")
     client = opened(two.pool())
@@ -205,6 +206,9 @@ def test_a_refused_call_goes_to_another_quota_and_all_leave_that_one_alone(
     cooled = limiter.try_acquire(Key(scope=two.scopes[0], model=model), {"tokens": 1})
     assert (cooled.allowed, cooled.limit) == (False, "cool-down")
     assert cooled.retry_after > 25
+    known = [limiter.exchange(Key(scope=each, model=model)) for each in two.scopes]
+    assert int(known[0]["429s"].value[:13]) == 1
+    assert "429s" not in known[1]
 
 
 def test_a_quota_without_money_is_left_alone(world, two, opened, model):

@@ -10,6 +10,7 @@ import itertools
 from dataclasses import dataclass, field
 
 from paceline import SlidingWindow, TokenBucket, _reply, _wire
+from paceline._facts import Refusals, read_facts, read_refusals
 from paceline._script import load
 from proof.model import AGAIN, DECIDED, FORGOTTEN, YES, Scope
 from proof.parts import Answer, Reply
@@ -115,17 +116,26 @@ class Twins:
         held.booking = _wire.Booking(tuple(posts))
         return ends
 
-    def cool_down(self, policy, duration):
-        call = _wire.encode_cool_down(self.scope, policy, duration, self.clock())
-        raw = self.run(call)
+    def cool_down(self, policy, duration, *, refused=False):
+        kept = f"f:{policy.account}" in self.state()
+        args = (self.scope, policy, duration, self.clock())
+        raw = self.run(_wire.encode_cool_down(*args, refused=refused))
         self.model.cool_down(self.now, policy, duration)
         cool = self.model.fields[_wire.own_field(policy)].cool
         assert cool - self.now == raw[-1]
+        if refused:
+            count, since = self.model.refuse(self.now, policy, kept=kept)
+            assert self._refusals(policy) == Refusals(count, self.now - since, 0)
+
+    def _refusals(self, policy):
+        value = self.state().get(f"f:{policy.account}", "")
+        return read_refusals(read_facts(value, self.now), self.now)
 
     def reset(self, policy):
         self.run(_wire.encode_reset(self.scope, policy, self.clock()))
         kept = set(self.state())
         self.model.forget(self.now, policy, kept)
+        assert self._refusals(policy) == Refusals()
         self.nonce += 1
 
     def peek(self, policy):

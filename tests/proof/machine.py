@@ -146,7 +146,7 @@ class Machine(RuleBasedStateMachine):
                 raw[2 + 4 * len(_wire.Book([request], 0).fields) :][:2]
             ), "I5"
         alike = [
-            {n: unnumbered(v) for n, v in each.state().items() if n[:2] != "l:"}
+            {n: unnumbered(v) for n, v in each.state().items() if n[:1] in "ms"}
             for each in (self.twins, self.again)
         ]
         assert alike[0] == alike[1], "I5"
@@ -210,10 +210,12 @@ class Machine(RuleBasedStateMachine):
             self._after([_wire.Request(held.policy, (), 0)])
 
     @rule(
-        number=st.integers(0, 1), duration=st.sampled_from([0, 1, 50_000, 3 * SECOND])
+        number=st.integers(0, 1),
+        duration=st.sampled_from([0, 1, 50_000, 3 * SECOND]),
+        refused=st.booleans(),
     )
-    def cool_down(self, number, duration):
-        self.twins.cool_down(self.pair[number], duration)
+    def cool_down(self, number, duration, refused):
+        self.twins.cool_down(self.pair[number], duration, refused=refused)
 
     @rule(number=st.integers(0, 1))
     def look(self, number):

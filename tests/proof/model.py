@@ -21,6 +21,8 @@ DECIDED, AGAIN, FORGOTTEN = 1, 2, 3
 COOL_DOWN = -1
 # Turns to ask again are given out no further than this beyond the first.
 TURNS = 10_000_000
+# 429s are forgotten when none came for so long; by so much a clock may step back.
+DAY, MOST_BACK = 86_400_000_000, 60_000_000
 
 
 @dataclass
@@ -31,6 +33,7 @@ class Scope:
     fields: dict = field(default_factory=dict)
     lanes: dict = field(default_factory=dict)
     lives: int = 0
+    refusals: dict = field(default_factory=dict)
 
     def acquire(self, now, requests, lane=None):
         """Decide the requests in order; return the Reply."""
@@ -82,11 +85,26 @@ class Scope:
             account.cool, account.dirty = now + duration, True
         call.save()
 
+    def refuse(self, now, policy, *, kept):
+        """
+        Count a 429; return how many there are since the first, and when that was.
+
+        If the store did not keep it, it was purged, which only age is a reason for.
+        """
+        name = own_field(policy)
+        count, since, last = self.refusals.get(name, (0, now, now))
+        if now >= last + DAY or (count and not kept):
+            assert now >= last + DAY - MOST_BACK
+            count, since = 0, now
+        self.refusals[name] = (count + 1, min(since, now), now)
+        return self.refusals[name][:2]
+
     def peek(self, now, policy):
         return Call(self, now, [policy]).standing(policy)
 
     def forget(self, now, policy, kept):
         """Reset; of *kept* fields the store keeps another life that closes the old."""
+        self.refusals.pop(own_field(policy), None)
         for name in (own_field(policy), *(["s"] if policy.shared else [])):
             old = self.fields.pop(name, None)
             if old is not None and name in kept:

@@ -61,7 +61,8 @@ def everyone() -> tuple[Mutant, ...]:
     from proof.mutants_ghosts import GHOSTS
     from proof.mutants_limits import LIMITS
     from proof.mutants_quick import QUICK
+    from proof.mutants_refusals import REFUSALS
     from proof.mutants_scope import SCOPE
     from proof.mutants_state import STATE
 
-    return LIMITS + SCOPE + STATE + GHOSTS + QUICK + CLIENTS
+    return LIMITS + SCOPE + STATE + GHOSTS + QUICK + CLIENTS + REFUSALS

@@ -79,6 +79,8 @@ class Refusal:
         code: The provider's code. May be empty.
 
         message: The provider's text. May be empty.
+
+        status: The answer's.
     """
 
     kind: Kind
@@ -89,6 +91,7 @@ class Refusal:
     requested: int | None = None
     code: str = ""
     message: str = ""
+    status: int = TOO_MANY
 
     @property
     def final(self) -> bool:
@@ -142,6 +145,7 @@ def classify(
         requested,
         code,
         message,
+        status,
     )
 
 

@@ -17,6 +17,7 @@ from ._provider import refusal_of, usage_of
 Refund: TypeAlias = Literal["never", "always"]
 
 _OK = range(200, 300)
+_TOO_MANY = 429
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0
 # A wait that was asked for is a minimum. All who were refused would come back at its
 # end together, so each adds up to a tenth, and no more than some seconds.
@@ -88,6 +89,8 @@ class Verdict:
 
         cool_down: Seconds for which nobody should use the limits of this model.
 
+        refused: Whether a 429 asked for that.
+
         stops: Whether no other row would fare better.
 
         usage: Tokens that were used, by unit.
@@ -99,6 +102,7 @@ class Verdict:
     error: Mapping[str, str] | None = None
     pause: float = 0.0
     cool_down: float = 0.0
+    refused: bool = False
     stops: bool = False
     usage: Mapping[str, int] | None = None
 
@@ -157,7 +161,8 @@ def judge(
         return Verdict(kind, spent, response, error, max(wait, pause))
     cool_down = min(wait or pause, _LONGEST_COOL_DOWN)
     pause = cool_down + chance * min(_MOST_SPREAD, _SPREAD * cool_down)
-    return Verdict(kind, spent, response, error, pause, cool_down)
+    refused = came.status == _TOO_MANY
+    return Verdict(kind, spent, response, error, pause, cool_down, refused)
 
 
 def _answered(

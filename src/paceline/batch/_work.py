@@ -227,7 +227,7 @@ class Work:
         if verdict.spent:
             reservation.settle(verdict.spent)
         if verdict.cool_down:
-            await self._cool_down(row, verdict.cool_down)
+            await self._cool_down(row, verdict)
         return verdict
 
     def _retries(self, came: Answer | Lost) -> int:
@@ -239,9 +239,10 @@ class Work:
             min(self._how.retries, _FIRST_ATTEMPTS - 1) if never else self._how.retries
         )
 
-    async def _cool_down(self, row: Row, seconds: float) -> None:
+    async def _cool_down(self, row: Row, verdict: Verdict) -> None:
+        key, refused = self._keys[row.model], verdict.refused
         try:
-            await self._limiter.cool_down_async(self._keys[row.model], seconds)
+            await self._limiter.cool_down_async(key, verdict.cool_down, refused=refused)
         except StoreError:
             return  # this row waits all the same; the next turn tells of the store
 

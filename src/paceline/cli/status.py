@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from contextlib import closing
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from math import inf
 from typing import TYPE_CHECKING
 
 import click
@@ -59,11 +62,12 @@ def command(
 
     KEY is the name of a scope, or the first 8 digits that a nameless one is shown by.
     Of each limit: what is used and free, how much is booked by those who wait, and
-    when it is as if never used. Reads only; needs +scan +hgetall +time.
+    when it is as if never used. Of each model: its cool-down and 429s.
+    Reads only; needs +scan +hgetall +time.
     """
     from paceline.ops.accounts import Reader  # noqa: PLC0415 -- not for help
 
-    from .tables import HEAD, as_json as document, rows, table  # noqa: PLC0415
+    from .tables import HEAD, as_json as document, fitting, rows, table  # noqa: PLC0415
 
     tags = scope_tags(words, key_env, secret_env)
     with closing(Reader(store, known_limits(limits))) as reader:
@@ -72,7 +76,8 @@ def command(
     if as_json:
         click.echo(json.dumps(document(look, where)))
     elif look.scopes:
-        click.echo(table(HEAD, rows(look)))
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else inf
+        click.echo(table(*fitting(HEAD, rows(look), width)))
     tell_rest(look, where)
     return 0
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from paceline._facts import Refusals
     from paceline._standing import Standing
     from paceline.ops.accounts import Account, Look
 
@@ -19,12 +20,27 @@ _NONE = "-"
 _STEPS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 _BRIEF = 10
 
-HEAD = ("scope", "model", "limit", "used", "free", "waiting", "reset", "cool-down")
+HEAD = (
+    "scope",
+    "model",
+    "limit",
+    "used",
+    "free",
+    "waiting",
+    "reset",
+    "cool-down",
+    "429s",
+)
+_UNLIMITED = (_NONE,) * 5
+# The columns before are words.
+_NUMBERS = 3
 
 
 def rows(look: Look, rates: Rates | None = None) -> list[tuple[str, ...]]:
     """
     Return a row per limit; what is the same as above it is left out.
+
+    An account of which no limit is known, but a cool-down or 429s, has a row, too.
 
     Args:
         rates: Units per second; with them the rows have a last column of these.
@@ -34,14 +50,23 @@ def rows(look: Look, rates: Rates | None = None) -> list[tuple[str, ...]]:
         who = scope.label
         for account in scope.accounts:
             what, cool = _model(account), duration(account.cool_us / 1_000_000)
-            for each in account.standings:
-                row = (who, what, each.text, *_numbers(each), cool)
+            seen = _refusals(account.refusals)
+            for each in account.standings or (None,):
+                numbers = (each.text, *_numbers(each)) if each else _UNLIMITED
+                row = (who, what, *numbers, cool, seen)
                 if rates is not None:
-                    rate = rates.get((scope.tag, account.field, each.limit.tag))
+                    tag = each.limit.tag if each else ""
+                    rate = rates.get((scope.tag, account.field, tag))
                     row = (*row, _NONE if rate is None else f"{rate:,.3g}/s")
                 found.append(row)
-                who, what, cool = "", "", ""
+                who, what, cool, seen = "", "", "", ""
     return found
+
+
+def _refusals(seen: Refusals) -> str:
+    if not seen.count:
+        return _NONE
+    return f"{seen.count:,}, {rough(seen.last_us / 1_000_000)} ago"
 
 
 def _model(account: Account) -> str:
@@ -74,14 +99,38 @@ def duration(seconds: float) -> str:
     return f"{whole} s"
 
 
+def rough(seconds: float) -> str:
+    """Write a time by its largest unit alone, and less rather than more of it."""
+    whole = max(1, int(seconds))
+    for length, word in _STEPS:
+        if whole >= length:
+            return f"{whole // length} {word}"
+    return f"{whole} s"
+
+
+def fitting(
+    head: Sequence[str], lines: Sequence[Sequence[str]], width: float
+) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+    """Leave out columns with nothing in them, where the table would be too wide."""
+    columns = list(zip(head, *lines, strict=True))
+    if sum(max(map(len, column)) + 2 for column in columns) - 2 <= width:
+        return head, lines
+    kept = [
+        column
+        for number, column in enumerate(columns)
+        if number < _NUMBERS or not {*column[1:]} <= {_NONE, ""}
+    ]
+    found = list(zip(*kept, strict=True))
+    return found[0], found[1:]
+
+
 def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """Write lines under a head, the columns from the fourth on to the right."""
-    left = 3
+    """Write lines under a head, those with numbers to the right."""
     columns = list(zip(head, *lines, strict=True))
     widths = [max(map(len, column)) for column in columns]
     return "\n".join(
         "  ".join(
-            cell.ljust(width) if number < left else cell.rjust(width)
+            cell.ljust(width) if number < _NUMBERS else cell.rjust(width)
             for number, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in (head, *lines)
@@ -130,4 +179,14 @@ def _account(account: Account, tag: str, rates: Rates | None) -> dict[str, objec
         "limits": limits,
         "unknown": list(account.unknown),
         "gives_back": account.gives_back,
+        "refusals": _moments(account.refusals),
+    }
+
+
+def _moments(seen: Refusals) -> dict[str, object]:
+    since, last = (us / 1_000_000 for us in (seen.since_us, seen.last_us))
+    return {
+        "count": seen.count,
+        "since": since if seen.count else None,
+        "last": last if seen.count else None,
     }

@@ -16,7 +16,15 @@ import click
 
 from .failure import as_fields
 from .options import Duration, json_option, known_limits, limits_option, store_option
-from .tables import HEAD, Rates, as_json as document, duration, rows, table
+from .tables import (
+    HEAD,
+    Rates,
+    as_json as document,
+    duration,
+    fitting,
+    rows,
+    table,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -227,19 +235,25 @@ def _screen(
         above = len(title.wrap(console, console.width))
     # Head, its rule, caption, and two lines to spare.
     room = max(1, console.height - above - 5)
-    lines = rows(look, found)
+    # Beside each of its ends, too, the table has a space.
+    head, lines = fitting((*HEAD, "rate"), rows(look, found), console.width - 2)
     caption = "q ends"
     if len(lines) > room:
         caption = f"{len(lines) - room} more lines below   {caption}"
     grid = Table(caption=caption, box=None)
-    for number, name in enumerate((*HEAD, "rate")):
+    for number, name in enumerate(head):
         grid.add_column(
             name, justify="left" if number < HEAD.index("used") else "right"
         )
-    standings = [s for scope in look.scopes for s in scope.accounts[0].standings]
-    for line, each in list(zip(lines, standings, strict=True))[:room]:
-        style = "red" if each.fullness >= _FULL else "yellow"
-        grid.add_row(*line, style=style if each.fullness >= _NEARLY else "")
+    accounts = [scope.accounts[0] for scope in look.scopes]
+    parts = [
+        part
+        for account in accounts
+        for part in [each.fullness for each in account.standings] or [0.0]
+    ]
+    for line, part in list(zip(lines, parts, strict=True))[:room]:
+        style = "red" if part >= _FULL else "yellow"
+        grid.add_row(*line, style=style if part >= _NEARLY else "")
     return Group(title, grid)
 
 

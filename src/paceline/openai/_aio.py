@@ -74,7 +74,7 @@ async def perform(  # noqa: PLR0911 -- one per effect
         return await close(effect.response)
     if isinstance(effect, Watch):
         return watch(effect.response, effect.tap)
-    return await verb(effect)(*effect.args)
+    return await verb(effect)(*effect.args, **effect.options)
 
 
 def watch(response: Any, tap: Tap) -> Any:

@@ -73,6 +73,7 @@ class Verb:
     owner: Any
     name: str
     args: tuple[Any, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,8 @@ def share_cool_down(
             share = account.gait.refused(now, now + seconds)
         account.pace.refused(now, seconds, refusal.refill)
     try:
-        yield Verb(site.limiter, "cool_down", (account.key, seconds))
+        why = {"refused": refusal.status == TOO_MANY}
+        yield Verb(site.limiter, "cool_down", (account.key, seconds), why)
     except PacelineError as failure:
         # This process keeps to it all the same, by its own pace.
         _log.warning("%s: a cool-down was not shared: %s", account.key.label, failure)

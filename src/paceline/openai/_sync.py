@@ -68,7 +68,7 @@ def perform(  # noqa: PLR0911 -- one per effect
         return close(effect.response)
     if isinstance(effect, Watch):
         return watch(effect.response, effect.tap)
-    return verb(effect)(*effect.args)
+    return verb(effect)(*effect.args, **effect.options)
 
 
 def watch(response: Any, tap: Tap) -> Any:

@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import randrange
 from typing import TYPE_CHECKING, Any
 
 from .._calls import Arg, Call
 from .._errors import StoreError
-from .._facts import GIVES_BACK, read_facts
-from .._standing import Standing, standing
-from .._state import read_field
-from .._telling import SPACED
 from ..stores._open import open_store
 from ..stores._resp import readable
 from ..stores._translate import FAILURES, translate
+from ._reading import Account, ScopeState, read_scope, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,80 +26,11 @@ if TYPE_CHECKING:
     from .._limits import Limit
     from ..stores import SyncStore
 
+__all__ = ["Account", "Look", "Reader", "ScopeState", "told"]
+
 PREFIX = "paceline:1:"
-SHARED = "s"
-_OWN = "m:"
-_TAG = 32  # hexadecimal digits
-_SHOWN = 8  # of them, where a scope has no name
 _BATCH = 100
 _RULE = "ACL SETUSER name ~paceline:* +scan +hgetall +time"
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """
-    What one model of a scope, or all of them together, have used.
-
-    Attributes:
-        field: Its name in the hash.
-
-        epoch: Names this life of it.
-
-        cool_us: Until its cool-down ends.
-
-        standings: Its limits.
-
-        unknown: Tags of limits that this release does not know.
-
-        gives_back: Whether answers showed that unused tokens come back.
-    """
-
-    field: str
-    epoch: str
-    cool_us: int
-    standings: tuple[Standing, ...]
-    unknown: tuple[str, ...] = ()
-    gives_back: bool = False
-
-    @property
-    def shared(self) -> bool:
-        """Whether it is that of the limits over all models."""
-        return self.field == SHARED
-
-    @property
-    def model(self) -> str | None:
-        """The model or family; None for calls without one, and for all together."""
-        return None if self.shared else self.field.removeprefix(_OWN) or None
-
-    @property
-    def fullness(self) -> float:
-        """How full the limit is that will bind first: 0 to 1."""
-        return max((each.fullness for each in self.standings), default=0.0)
-
-
-@dataclass(frozen=True, slots=True)
-class ScopeState:
-    """
-    The accounts of one API key or named scope.
-
-    Attributes:
-        tag: What stands for it in the store.
-
-        name: How people see it; None if nobody said.
-    """
-
-    tag: str
-    name: str | None
-    accounts: tuple[Account, ...]
-
-    @property
-    def label(self) -> str:
-        """What to show: its name, else the beginning of its tag."""
-        return self.name or self.tag[:_SHOWN]
-
-    def goes_by(self, word: str) -> bool:
-        """Tell whether *word* is its name, or the beginning of its tag."""
-        return word == self.name or (len(word) >= _SHOWN and self.tag.startswith(word))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +102,8 @@ class Reader:
                 if not isinstance(values, dict):
                     strange += 1
                     continue
-                scope, odd = self._scope(key, values, now_us)
+                tag = key.removeprefix(PREFIX).strip("{}")
+                scope, odd = read_scope(tag, values, now_us, self._limits)
                 strange += odd
                 asked = not (words or tags) or scope.tag in tags
                 if scope.accounts and (asked or any(map(scope.goes_by, words))):
@@ -204,7 +133,7 @@ class Reader:
     def _scan(self) -> dict[str, Any]:
         keys = self.sync.client.scan_iter(match=f"{PREFIX}*", count=1_000)
         # SCAN may return a key twice.
-        return self._hashes(list({_text(key) for key in keys}))
+        return self._hashes(list({text_of(key) for key in keys}))
 
     def _hashes(self, keys: list[str]) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -222,52 +151,6 @@ class Reader:
                     raise reply
                 found[key] = reply
         return found
-
-    def _scope(
-        self, key: str, values: Mapping[Any, Any], now_us: int
-    ) -> tuple[ScopeState, int]:
-        accounts, strange, name = [], 0, None
-        fields = {_text(field): value for field, value in values.items()}
-        for field_name, value in fields.items():
-            text = _text(value)
-            if field_name == "n":
-                name = text
-            elif field_name.startswith(f"{_OWN}{SPACED}"):
-                continue  # how calls are spaced is no limit
-            elif field_name == SHARED or field_name.startswith(_OWN):
-                try:
-                    account = self._account(field_name, text, now_us)
-                    facts = read_facts(fields.get(f"f:{field_name[2:]}", b""), now_us)
-                except (ValueError, IndexError):
-                    strange += 1
-                else:
-                    shown = GIVES_BACK in facts
-                    accounts += [replace(account, gives_back=shown)] if account else []
-        accounts.sort(key=lambda account: (account.shared, account.field))
-        tag = key.removeprefix(PREFIX).strip("{}")
-        return ScopeState(tag, name, tuple(accounts)), strange
-
-    def _account(self, name: str, value: str, now_us: int) -> Account | None:
-        field = read_field(value, now_us)
-        if not field.sections and not field.cool_us:
-            return None  # it was reset, and lists what must not come back
-        standings, unknown = [], []
-        for section in field.sections:
-            limit = self._limits.get(section.tag)
-            try:
-                standings.append(standing(section, field, now_us, limit))
-            except ValueError:
-                unknown.append(section.tag)
-        seen = {section.tag for section in field.sections}
-        if name != SHARED:
-            standings += [
-                Standing.unused(limit)
-                for tag, limit in self._limits.items()
-                if tag not in seen
-            ]
-        return Account(
-            name, field.epoch, field.cool_us, tuple(standings), tuple(unknown)
-        )
 
 
 @contextmanager
@@ -294,7 +177,3 @@ def told(store: SyncStore, rule: str) -> Iterator[None]:
 
 def _key(tag: str) -> str:
     return f"{PREFIX}{{{tag}}}"
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

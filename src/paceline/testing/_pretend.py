@@ -85,12 +85,24 @@ class _Pretender(Silent, RateLimiter):
         """Forget nothing: nothing is kept."""
         self._engine.policy(key)
 
-    def cool_down(self, key: Key | str, seconds: float) -> None:
+    def cool_down(
+        self,
+        key: Key | str,
+        seconds: float,
+        *,
+        refused: bool = True,  # noqa: ARG002 -- nobody counts
+    ) -> None:
         """Check the arguments. Nobody waits."""
         self._engine.warn_once("cool_down()", "cool_down_async()")
         self._engine.cool_down(key, seconds)
 
-    async def cool_down_async(self, key: Key | str, seconds: float) -> None:
+    async def cool_down_async(
+        self,
+        key: Key | str,
+        seconds: float,
+        *,
+        refused: bool = True,  # noqa: ARG002 -- nobody counts
+    ) -> None:
         """Check the arguments. Nobody waits."""
         self._engine.cool_down(key, seconds)
 

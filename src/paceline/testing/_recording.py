@@ -137,14 +137,18 @@ class RecordingLimiter(Passing, RateLimiter):
         await self._inner.reset_async(key)
         self._note("reset", key)
 
-    def cool_down(self, key: Key | str, seconds: float) -> None:
+    def cool_down(
+        self, key: Key | str, seconds: float, *, refused: bool = True
+    ) -> None:
         """Pass on and note it."""
-        self._inner.cool_down(key, seconds)
+        self._inner.cool_down(key, seconds, refused=refused)
         self._note("cool_down", key, seconds)
 
-    async def cool_down_async(self, key: Key | str, seconds: float) -> None:
+    async def cool_down_async(
+        self, key: Key | str, seconds: float, *, refused: bool = True
+    ) -> None:
         """Pass on and note it."""
-        await self._inner.cool_down_async(key, seconds)
+        await self._inner.cool_down_async(key, seconds, refused=refused)
         self._note("cool_down", key, seconds)
 
     def correct(
