@@ -2,9 +2,10 @@
 
 import asyncio
 import random
-import threading
+import signal
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 from paceline import (
     Concurrency,
@@ -27,6 +28,7 @@ COST, MOST = 10, 20
 # Seconds after which a caller gives up, or is cancelled.
 PATIENCE = (0.0, 0.05, 0.3, 2.0)
 CANCELLED = (0.002, 0.01, 0.05, 0.3, 1.0, 3.0)
+STRUCK = (0.0003, 0.001, 0.003, 0.02, 0.3, 1.0)
 OPTIONS = {"call_timeout": 0.5}
 
 
@@ -79,15 +81,43 @@ async def on_loop(limiter, accounts, end):
             await asyncio.sleep(0.01)
 
 
+class Struck(Exception):  # noqa: N818 -- no error
+    """Raised by a signal's handler, anywhere."""
+
+
+def struck(limiter, accounts, end):
+    """Ask in the main thread, where a handler raises at any moment of a call."""
+
+    def strike(*_):
+        raise Struck
+
+    signal.signal(signal.SIGALRM, strike)
+    while time.monotonic() < end:
+        permit, patience = None, accounts.chance.choice(PATIENCE)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, accounts.chance.choice(STRUCK), 0.05)
+            try:
+                permit = limiter.acquire("hot", {"tokens": COST}, timeout=patience)
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0.0)
+        except Struck:
+            accounts.ends["struck"] += 1
+        except PacelineError as error:
+            accounts.ends[error.code] += 1
+        if permit is not None:
+            permit.settle(accounts.admitted())
+
+
 def owes(limiter):
     engine = limiter._engine
     return bool(engine.desk.owed) or engine.owes
 
 
-def work(url, place, seconds, seed, on_outage, kind):
+def work(url, place, seconds, seed, on_outage, kind, strikes):
     """
     Ask in threads, or in tasks of a loop, every other process.
 
+    Where a handler *strikes* the main thread asks, too, and there are only threads.
     Call on until nothing is owed to the store. Return the units that were used, how
     callers ended without a permit, and whether something is still owed.
     """
@@ -99,14 +129,13 @@ def work(url, place, seconds, seed, on_outage, kind):
         with RateLimiter(
             url, limits=limits(kind), on_outage=on_outage, **OPTIONS
         ) as limiter:
-            jobs = [
-                threading.Thread(target=blocking, args=(limiter, accounts, end))
-                for _ in range(CALLERS)
-            ]
+            with ThreadPoolExecutor(CALLERS) as pool:
+                load = (limiter, accounts, end)
+                jobs = [pool.submit(blocking, *load) for _ in range(CALLERS)]
+                if strikes:
+                    struck(*load)
             for job in jobs:
-                job.start()
-            for job in jobs:
-                job.join()
+                job.result()
             while owes(limiter) and time.monotonic() < last:
                 blocking(limiter, accounts, time.monotonic() + 0.1)
             return owes(limiter)
@@ -122,5 +151,6 @@ def work(url, place, seconds, seed, on_outage, kind):
                 await on_loop(limiter, accounts, time.monotonic() + 0.1)
             return owes(limiter)
 
-    left = asyncio.run(in_tasks()) if place % 2 else in_threads()
+    loops = place % 2 and not strikes
+    left = asyncio.run(in_tasks()) if loops else in_threads()
     return dict(accounts.used), dict(accounts.ends), left

@@ -13,6 +13,7 @@ another length, PACELINE_SOAK_SEED another order of faults.
 
 import os
 import random
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -32,15 +33,16 @@ SHORT = [("window", "wait"), ("bucket", "local")]
 LONG = [(kind, how) for kind in rig_accounts.BINDING for how in ("wait", "local")]
 
 
-def balance(url, kind, on_outage, seconds, disturb):
+def balance(url, kind, on_outage, seconds, disturb, *, strikes=False):
     """
-    Return what was charged and used of each unit.
+    Return what was charged and used of each unit, and how callers ended without.
 
     Args:
         disturb: Does harm for so many seconds; returns how often of each kind.
     """
     with ThreadPoolExecutor(1) as pool:
-        jobs = [(url, i, seconds, SEED, on_outage, kind) for i in range(PROCESSES)]
+        job = (seconds, SEED, on_outage, kind, strikes)
+        jobs = [(url, place, *job) for place in range(PROCESSES)]
         going = pool.submit(rig.run_processes, rig_accounts.work, jobs, seconds + 60)
         faults = disturb(seconds - 1.0)
         parts = going.result()
@@ -48,15 +50,15 @@ def balance(url, kind, on_outage, seconds, disturb):
         *whole, binding = limiter.peek("hot")
     charged = {each.unit: each.capacity - each.remaining for each in whole}
     used = {unit: sum(part[0][unit] for part in parts) for unit in charged}
-    ends = [ends for _, ends, _ in parts]
-    print(f"\n{kind} {on_outage}: {charged=} {used=} {dict(faults)} {ends}")
+    ends = sum((Counter(ends) for _, ends, _ in parts), Counter())
+    print(f"\n{kind} {on_outage}: {charged=} {used=} {dict(faults)} {dict(ends)}")
     assert not any(left for *_, left in parts)
-    if kind == "places":
+    if kind == "places" and not strikes:
         assert binding.remaining == binding.capacity
-    return charged, used
+    return charged, used, ends
 
 
-def at_one_server(node, kind, on_outage, seconds):
+def at_one_server(node, kind, on_outage, seconds, *, strikes=False):
     chance = random.Random(f"{SEED} {kind} {on_outage}")
     with FaultProxy(node.socket) as proxy:
 
@@ -64,7 +66,8 @@ def at_one_server(node, kind, on_outage, seconds):
             how = (seconds, chance, rig_faults.OTHERS, PAUSE)
             return rig_faults.disturb(node, proxy, *how)
 
-        return balance(proxy.url, kind, on_outage, seconds, disturb)
+        how = (kind, on_outage, seconds, disturb)
+        return balance(proxy.url, *how, strikes=strikes)
 
 
 @pytest.mark.parametrize(("kind", "on_outage"), SHORT)
@@ -72,7 +75,7 @@ def test_what_is_charged_is_what_was_used(durable, kind, on_outage):
     """
     To the unit, of requests and of tokens.
     """
-    charged, used = at_one_server(durable, kind, on_outage, 5.0)
+    charged, used, _ = at_one_server(durable, kind, on_outage, 5.0)
     assert charged == used
 
 
@@ -82,8 +85,20 @@ def test_what_is_charged_is_what_was_used_for_long(durable, kind, on_outage):
     """
     The same, with more of each fault.
     """
-    charged, used = at_one_server(durable, kind, on_outage, SECONDS)
+    charged, used, _ = at_one_server(durable, kind, on_outage, SECONDS)
     assert charged == used
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("kind", "on_outage"), LONG)
+def test_a_handler_that_raises_costs_its_call_at_most(durable, kind, on_outage):
+    """
+    It may strike when the answer has come already; nothing is handed out twice by it.
+    """
+    charged, used, ends = at_one_server(durable, kind, on_outage, SECONDS, strikes=True)
+    lost = charged["requests"] - used["requests"]
+    assert 0 <= lost <= ends["struck"] / 20
+    assert charged["tokens"] == used["tokens"] + rig_accounts.COST * lost
 
 
 @pytest.mark.soak
@@ -101,5 +116,6 @@ def test_what_is_charged_follows_the_account(mortal_cluster, kind, on_outage):
         how = (seconds, chance, faults, PAUSE)
         return rig_faults.disturb(mortal_cluster, key, *how)
 
-    charged, used = balance(mortal_cluster.url, kind, on_outage, SECONDS, disturb)
+    url = mortal_cluster.url
+    charged, used, _ = balance(url, kind, on_outage, SECONDS, disturb)
     assert charged == used

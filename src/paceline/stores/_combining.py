@@ -16,7 +16,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .._batch import MOST, serve
-from .._errors import StoreUnavailable
+from .._errors import PacelineError, StoreUnavailable
 from .._unheard import note_answer
 from ._gate import Gate
 
@@ -101,7 +101,9 @@ class SyncCounter:
             answers = self._serve([waiter.ask for waiter in batch])
             for waiter, answer in zip(batch, answers, strict=True):
                 waiter.answer = answer
-        except Exception as error:  # noqa: BLE001 -- raised by each of them
+        except PacelineError as error:
+            # Whatever else is the leader's alone, such as what a signal's handler
+            # raises: the others ask again.
             for waiter in batch:
                 waiter.error = error
 
