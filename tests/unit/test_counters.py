@@ -1,18 +1,13 @@
-"""When callers of one loop are sent, and when they wait for company; threads, too."""
+"""When callers of one loop are sent, and when they wait for company."""
 
 import asyncio
-import math
-import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
 
 from paceline._batch import MOST
 from paceline._unheard import take_answer
-from paceline.stores import _combining, _counters
-from paceline.stores._combining import SyncCounter
+from paceline.stores import _counters
 from paceline.stores._counters import AsyncCounter
 
 
@@ -155,52 +150,3 @@ def test_who_is_cancelled_while_it_waits_hears_what_came_of_it(monkeypatch):
         assert take_answer(caught.value) == "yes"
 
     with_store(monkeypatch, work)
-
-
-def test_what_interrupts_who_asks_for_all_is_its_own(monkeypatch):
-    """
-    A signal's handler raises in the thread that calls: the others ask again.
-    """
-
-    class Struck(Exception):  # noqa: N818 -- what a handler raises
-        pass
-
-    def serve(asks):
-        reply = yield [ask.name for ask in asks]
-        return [reply] * len(asks)
-
-    monkeypatch.setattr(_combining, "serve", serve)
-    begun, go_on, sent = threading.Event(), threading.Event(), []
-
-    def call(names, _):
-        sent.append(names)
-        begun.set()
-        assert go_on.wait(20)
-        if len(sent) == 2:
-            raise Struck
-        return "yes"
-
-    counter = SyncCounter(call)
-
-    def ask(name):
-        return counter.ask(SimpleNamespace(scope="a", name=name, until=math.inf))
-
-    def wait_for(number):
-        end = time.monotonic() + 20
-        while len(counter._queues["a"].waiting) < number:
-            assert time.monotonic() < end
-            time.sleep(0.001)
-
-    with ThreadPoolExecutor(3) as pool:
-        first = pool.submit(ask, "first")
-        assert begun.wait(20)
-        struck = pool.submit(ask, "struck")
-        wait_for(2)
-        other = pool.submit(ask, "other")
-        wait_for(3)
-        go_on.set()
-        assert first.result(20) == "yes"
-        with pytest.raises(Struck):
-            struck.result(20)
-        assert other.result(20) == "yes"
-    assert sent == [["first"], ["struck", "other"], ["other"]]

@@ -13,6 +13,7 @@ import time
 from collections import deque
 from copy import copy
 from itertools import islice
+from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .._batch import MOST, serve
@@ -29,13 +30,17 @@ if TYPE_CHECKING:
 
 Blocking: TypeAlias = "Callable[[Call, float], Any]"
 
+# Seconds after which who waits looks whether the leader still asks.
+_LOOK = 0.5
+
 
 class SyncCounter:
     """
     Serves threads.
 
-    A signal's handler may raise anywhere in here. So each step can be done again, and
-    whoever is interrupted undoes its own part: nobody waits for one who is gone.
+    A signal's handler may raise anywhere in here, also where the work of another one is
+    undone. So each step can be done again, and whoever is interrupted undoes its own
+    part, or is found to be gone: nobody waits for it.
 
     Args:
         call: Calls a script, blocking, for somebody who asks at a moment.
@@ -49,17 +54,18 @@ class SyncCounter:
     def ask(self, ask: Ask) -> Answer:
         """Return the answer; make the call, for others too, if nobody does."""
         waiter = _Waiter(ask)
-        try:
-            queue = self._enter(waiter)
-            if waiter.called is not None and not waiter.called.wait(_left(ask)):
-                self._give_up(waiter, queue)
-            if queue.leader is waiter:
-                self._lead(queue)
-                self._pass_on(queue, waiter)
-        except BaseException as error:
-            self._abandon(waiter)
-            note_answer(error, waiter.answer)
-            raise
+        with waiter.inside:
+            try:
+                queue = self._enter(waiter)
+                if not self._wait(waiter, queue, _left(ask)):
+                    self._give_up(waiter, queue)
+                if queue.leader is waiter:
+                    self._lead(queue)
+                    self._pass_on(queue, waiter)
+            except BaseException as error:
+                self._abandon(waiter)
+                note_answer(error, waiter.answer)
+                raise
         if waiter.error is not None:
             # Each thread raises one of its own: a traceback belongs to one of them.
             raise copy(waiter.error) from waiter.error.__cause__
@@ -78,6 +84,20 @@ class SyncCounter:
                 queue.waiting.append(waiter)
             return queue
 
+    def _wait(self, waiter: _Waiter, queue: _Queue, seconds: float = inf) -> bool:
+        """Wait until called, or for so long; tell whether called."""
+        if waiter.called is None:
+            return True
+        while not waiter.called.wait(min(seconds, _LOOK)):
+            seconds -= _LOOK
+            if seconds <= 0:
+                return False
+            # A handler may strike a second time, while a leader undoes its part.
+            leader = queue.leader
+            if not leader.inside.locked():
+                self._pass_on(queue, leader)
+        return True
+
     def _give_up(self, waiter: _Waiter, queue: _Queue) -> None:
         """Leave a queue before one's turn; who is being asked for hears in time."""
         with self._lock:
@@ -91,8 +111,7 @@ class SyncCounter:
                     hint="Is the server overloaded or far away? Raise timeout=.",
                 )
                 return
-        if waiter.called is not None:
-            waiter.called.wait()
+        self._wait(waiter, queue)
 
     def _lead(self, queue: _Queue) -> None:
         with self._lock:
@@ -134,7 +153,7 @@ class SyncCounter:
             left = [
                 waiter
                 for waiter in queue.waiting
-                if waiter is not leader and not waiter.served
+                if waiter is not leader and not waiter.served and waiter.inside.locked()
             ]
             for waiter in queue.serving:
                 if waiter.served and waiter.called is not None:
@@ -158,8 +177,8 @@ class SyncCounter:
                 if waiter in queue.waiting:
                     queue.waiting.remove(waiter)
                 return
-        if queue.leader is not waiter and waiter.called is not None:
-            waiter.called.wait()  # for another's call, which has its own timeouts
+        if queue.leader is not waiter:
+            self._wait(waiter, queue)  # for another's call, which has its own timeouts
         self._pass_on(queue, waiter)
 
 
@@ -184,10 +203,18 @@ class _Queue:
 
 
 class _Waiter:
-    __slots__ = ("answer", "ask", "called", "error")
+    """
+    Somebody who asks.
+
+    Attributes:
+        inside: Locked for as long as it does, whatever ends that.
+    """
+
+    __slots__ = ("answer", "ask", "called", "error", "inside")
 
     def __init__(self, ask: Ask) -> None:
         self.ask = ask
+        self.inside = threading.Lock()
         self.called: Gate | None = None
         self.answer: Answer | None = None
         self.error: BaseException | None = None

@@ -3,6 +3,9 @@ Lines of waiters within one process, or one event loop: first come, first served
 
 While there is room those at the front ask together, in one call. When there is none,
 only who leads asks the store: a thousand waiters cost as many calls as one.
+
+A signal's handler may raise where somebody is about to leave. So a line only refers to
+its places: one that nobody holds any more is found to be gone.
 """
 
 from __future__ import annotations
@@ -14,12 +17,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
 from typing import Any, Generic, TypeVar
+from weakref import ref
 
 from ._gate import Gate
 
 # So many at the front ask at the same time, while all of them are served.
 _WIDEST = 64
 _WIDTH = 8
+
+# Seconds after which a thread that waits looks whether those before it are still there.
+_LOOK = 0.5
 
 
 class _Line:
@@ -28,14 +35,27 @@ class _Line:
     __slots__ = ("places", "width")
 
     def __init__(self) -> None:
-        self.places: deque[_Place[Any]] = deque()
+        self.places: deque[ref[_Place[Any]]] = deque()
         self.width = _WIDTH
 
+    def there(self, start: int, stop: int | None) -> list[_Place[Any]]:
+        """Return who stands there, in order, but for who is gone."""
+        found = [each() for each in islice(self.places, start, stop)]
+        return [place for place in found if place is not None]
+
     def let_in(self) -> None:
-        for place in islice(self.places, self.width):
+        for place in self.there(0, self.width):
             if not place.first:
                 place.first = True
                 place.wake()
+
+    def tidy(self) -> bool:
+        """Forget who is gone; tell whether anybody was."""
+        kept = [each for each in self.places if each() is not None]
+        gone = len(kept) < len(self.places)
+        if gone:
+            self.places = deque(kept)
+        return gone
 
 
 class Lines:
@@ -52,7 +72,7 @@ class Lines:
         with self._lock:
             found = self._scopes.setdefault(scope, {}).setdefault(line, _Line())
             at = min(1, len(found.places)) if ahead else len(found.places)
-            found.places.insert(at, place)
+            found.places.insert(at, ref(place))
             place.first = at < found.width
         return place
 
@@ -60,9 +80,10 @@ class Lines:
         """Take a place out; who is at the front now learns of it."""
         with self._lock:
             line = self._line(place)
-            if line is None or place not in line.places:
+            if line is None or ref(place) not in line.places:
                 return
-            line.places.remove(place)
+            line.places.remove(ref(place))
+            line.tidy()
             if line.places:
                 line.let_in()
                 return
@@ -77,7 +98,7 @@ class Lines:
         """Tell whether nobody is before it."""
         with self._lock:
             line = self._line(place)
-            return line is not None and line.places[0] is place
+            return line is not None and line.places[0]() is place
 
     def widen(self, place: _Place[Any]) -> None:
         """Let twice as many ask at the same time: one of them was served."""
@@ -93,14 +114,22 @@ class Lines:
             line = self._line(place)
             if line is not None:
                 line.width = 1
-                for other in islice(line.places, 1, None):
+                for other in line.there(1, None):
                     other.first = False
+
+    def look(self, place: _Place[Any]) -> None:
+        """See whether anybody in a place's line is gone; if so, who is next learns."""
+        with self._lock:
+            line = self._line(place)
+            if line is not None and line.tidy():
+                line.let_in()
 
     def stir(self, scope: str) -> None:
         """Wake who leads each line of a scope: there may be room."""
         with self._lock:
             for line in self._scopes.get(scope, {}).values():
-                line.places[0].wake()
+                for place in line.there(0, 1):
+                    place.wake()
 
 
 E = TypeVar("E", Gate, asyncio.Event)
@@ -155,7 +184,11 @@ class SyncPlace(_Place[Gate]):
 
     def wait(self, seconds: float) -> None:
         """Wait for so long, or until woken."""
-        self._event.wait(seconds)
+        while not self._event.wait(min(seconds, _LOOK)):
+            seconds -= _LOOK
+            if seconds <= 0:
+                return
+            self._lines.look(self)
 
     def wake(self) -> None:
         """End its wait."""
