@@ -29,9 +29,10 @@ WAITING = Name(
     "waiting", "gauge", "", "Units booked for a later moment.", ("unit", "window")
 )
 COOLING = Name("cool_down", "gauge", "s", "For how long nobody uses the account.")
+REFUSED = Name("refusals", "gauge", "", "429s that all processes met, as counted.")
 SCOPES = Name("scopes", "gauge", "", "API keys and named scopes with an account.")
 UP = Name("store.up", "gauge", "", "1 if the store said how the accounts stand.")
-GAUGES = (LIMIT, USED, FREE, WAITING, COOLING, SCOPES, UP)
+GAUGES = (LIMIT, USED, FREE, WAITING, COOLING, REFUSED, SCOPES, UP)
 # Of the store, not of an account.
 OF_ALL = (SCOPES, UP)
 # The limits over all models of a scope.
@@ -166,6 +167,8 @@ class Gauges:
                 cooling = found[COOLING]
                 cool = account.cool_us / 1_000_000
                 cooling[whose] = max(cool, cooling.get(whose, 0.0))
+                refused = found[REFUSED]
+                refused[whose] = account.refusals.count + refused.get(whose, 0)
                 for name, labels, value in _standings(account):
                     # Those whose labels are the same count as one.
                     told = (*whose, *labels)

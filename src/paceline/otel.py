@@ -89,10 +89,11 @@ def accounts(
     Observe how all accounts of a store stand, whoever uses them.
 
     ``paceline.limit``, ``paceline.used``, ``paceline.free`` and ``paceline.waiting``
-    (by unit and window), ``paceline.cool_down`` (s), ``paceline.scopes`` and
-    ``paceline.store.up``. They are read from the store when metrics are collected, and
-    are those of all processes: one that observes them is enough. While the store is not
-    there, ``paceline.store.up`` is 0 and there are no others.
+    (by unit and window), ``paceline.cool_down`` (s), ``paceline.refusals``,
+    ``paceline.scopes`` and ``paceline.store.up``. They are read from the store when
+    metrics are collected, and are those of all processes: one that observes them is
+    enough. While the store is not there, ``paceline.store.up`` is 0 and there are no
+    others.
 
     Args:
         store: As of RateLimiter.

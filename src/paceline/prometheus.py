@@ -70,10 +70,10 @@ def accounts(
     Show in a registry how all accounts of a store stand, whoever uses them.
 
     ``paceline_limit``, ``paceline_used``, ``paceline_free`` and ``paceline_waiting``
-    (by unit and window), ``paceline_cool_down_seconds``, ``paceline_scopes`` and
-    ``paceline_store_up``. They are read from the store when somebody scrapes, and are
-    those of all processes: one that shows them is enough. While the store is not there,
-    ``paceline_store_up`` is 0 and there are no others.
+    (by unit and window), ``paceline_cool_down_seconds``, ``paceline_refusals``,
+    ``paceline_scopes`` and ``paceline_store_up``. They are read from the store when
+    somebody scrapes, and are those of all processes: one that shows them is enough.
+    While the store is not there, ``paceline_store_up`` is 0 and there are no others.
 
     On an event loop a scrape does not wait: it shows what the one before began to read.
 

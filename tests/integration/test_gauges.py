@@ -123,6 +123,8 @@ def test_prometheus_shows_how_each_limit_stands(store_url, registry, show):
     cooling = shown(registry, "cool_down_seconds", scope="team-b", model="o1")
     assert cooling == pytest.approx(90, abs=5)
     assert shown(registry, "cool_down_seconds", **who) == 0
+    assert shown(registry, "refusals", scope="team-b", model="o1") == 1
+    assert shown(registry, "refusals", **who) == 0
     assert shown(registry, "scopes") == 3
     assert shown(registry, "store_up") == 1
 
@@ -144,6 +146,7 @@ def test_opentelemetry_shows_the_same(store_url):
     assert values == {"limit": 2, "used": 2}
     assert points["paceline.waiting", *limit] == 1
     assert points["paceline.cool_down", *sorted(who.items())] == 0
+    assert points["paceline.refusals", *sorted(who.items())] == 0
     assert points["paceline.scopes",] == 3
     assert points["paceline.store.up",] == 1
     assert observed(reader) == {}  # it is closed
@@ -170,6 +173,7 @@ def test_keys_without_a_name_are_one_series_and_nothing_is_made_from_a_key(
     assert shown(registry, "used", **tokens) == 600
     assert shown(registry, "limit", **tokens) == 3_000
     assert shown(registry, "cool_down_seconds", **who) == pytest.approx(50, abs=5)
+    assert shown(registry, "refusals", **who) == 2
     assert shown(registry, "scopes") == 4
     samples(registry)
     text = generate_latest(registry).decode()
@@ -310,7 +314,7 @@ def test_an_event_loop_is_not_held_up(clean_server, registry, show):
     assert asyncio.run(scrape()) == []
     clean_server.resume()
     generate_latest(registry)  # waits for the look that is under way
-    assert len(asyncio.run(scrape())) == 5 + 2
+    assert len(asyncio.run(scrape())) == 6 + 2
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
