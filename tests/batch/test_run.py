@@ -3,11 +3,19 @@
 import asyncio
 import logging
 import time
+from collections import Counter
 
 import pytest
 
 import rig
-from paceline import ConfigError, Key, RateLimiter, RateLimitExceeded, StoreUnavailable
+from paceline import (
+    ConfigError,
+    Key,
+    RateLimiter,
+    RateLimitExceeded,
+    StoreUnavailable,
+    events,
+)
 from paceline.batch import run_batch
 from paceline.batch._send import Sender
 from rig_batch import CHAT, KEY, LIMITS, answered, read, row, rows, write
@@ -171,6 +179,27 @@ def test_an_address_where_nobody_is_ends_the_run_soon(batch, free_port, monkeypa
     with RateLimiter(batch.store, limits=LIMITS) as limiter:
         statuses = limiter.peek(Key(KEY, "gpt-4o"))
         assert [each.remaining for each in statuses] == [10_000, 10_000_000]
+
+
+def test_what_the_provider_answered_is_told(batch):
+    """
+    Each attempt's status, by the account that it was made for.
+    """
+    seen = []
+    batch.mock.fail("rate_limit_requests wait=1ms next=1")
+    write(batch.source, rows(4))
+
+    async def main():
+        async with RateLimiter(
+            batch.store, limits=LIMITS, on_event=seen.append
+        ) as limiter:
+            return await batch.start(limiter)
+
+    assert asyncio.run(main()).done == 4
+    told = [each for each in seen if isinstance(each, events.Answered)]
+    assert {(each.scope, each.model) for each in told} == {("", "gpt-4o")}
+    assert Counter(each.status for each in told) == batch.statuses()
+    assert batch.statuses() == {200: 4, 429: 1}
 
 
 def test_a_refusal_holds_every_process_of_the_quota_back(batch):

@@ -163,17 +163,18 @@ def test_calls_without_the_store_are_told_and_what_was_charged_for_them(
 
 def test_nothing_is_watched_unless_asked_for():
     """
-    Without on_event= the module that follows plans is not even imported.
+    Without on_event= what follows plans and times calls is not even imported.
     """
     code = (
         "import sys; from paceline import RateLimiter\n"
         "RateLimiter('memory://x', limits='9/min').acquire('a')\n"
-        "print('paceline._watch' in sys.modules)"
+        "ours = {'paceline._watch', 'paceline.stores._timed'}\n"
+        "print(ours & sys.modules.keys())"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    assert done.stdout == "False\n"
+    assert done.stdout == "set()\n"
 
 
 def test_a_handler_is_called_with_one_argument():

@@ -1,8 +1,6 @@
 """How long calls of the store take, and what is measured of the provider's answers."""
 
 import asyncio
-import subprocess
-import sys
 import threading
 from contextlib import suppress
 
@@ -114,21 +112,6 @@ def test_a_call_that_failed_is_timed_with_its_error(clean_server, kind):
     assert {(event.op, event.code) for event in others} == {("acquire", "P201")}
     failed = [event for event in seen if isinstance(event, events.Failed)]
     assert 1 <= len(others) < len(failed) == 30
-
-
-def test_who_is_told_nothing_loads_no_clock():
-    """
-    Without on_event= the module that times calls is not even imported.
-    """
-    code = (
-        "import sys; from paceline import RateLimiter\n"
-        "RateLimiter('memory://x', limits='9/min').acquire('a')\n"
-        "print('paceline.stores._timed' in sys.modules)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "False\n"
 
 
 def test_prometheus_has_times_errors_and_answers():

@@ -301,6 +301,19 @@ def test_anthropics_own_sdk(server, limiter, kind):
     assert used(limiter) == {"requests": 1, "input_tokens": 12, "output_tokens": 34}
 
 
+def test_what_an_observer_saw_is_told():
+    """
+    By both kinds of it; charges and cool-downs are other events.
+    """
+    told = []
+    store = f"memory://{uuid.uuid4().hex}"
+    with RateLimiter(store, limits=UNITS, on_event=told.append) as limiter:
+        observe(limiter, ACCOUNT, {})
+        asyncio.run(observe_async(limiter, ACCOUNT, {}, 500))
+    answers = [each for each in told if isinstance(each, events.Answered)]
+    assert answers == [events.Answered("", "claude", code) for code in (200, 500)]
+
+
 def test_observing_a_refusal_cools_down_for_all(limiter):
     """
     The pause is at least what was asked for, and named.
