@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ..stores._needs import COMMANDS, RULE
-from ..stores._translate import FAILURES, translate
+from ..stores._needs import COMMANDS
+from ..stores._translate import FAILURES, rule_at, translate
 from .patient import Finding
 
 if TYPE_CHECKING:
@@ -23,13 +23,14 @@ def rights(patient: Patient) -> Finding:
     missing, how = _by_dry_run(patient, user), "ACL DRYRUN"
     if missing is None:
         missing, how = _by_trying(patient), "tried"
-    values: dict[str, object] = {"user": user, "missing": missing, "rule": RULE}
+    needed = rule_at(patient.store.where)
+    values: dict[str, object] = {"user": user, "missing": missing, "rule": needed}
     who = f"user {user}" if user else "the user"
-    rule = f"ACL SETUSER {user or 'name'} {RULE}"
+    rule = f"ACL SETUSER {user or 'name'} {needed}"
     if missing:
         text = f"{who} may not call {', '.join(missing)} on our keys ({how})"
         return Finding("rights", "fail", text, rule, values)
-    text = f"{who} may do all that a limiter needs ({how}): {RULE}"
+    text = f"{who} may do all that a limiter needs ({how}): {needed}"
     return Finding("rights", "ok", text, values=values)
 
 
@@ -76,7 +77,7 @@ def _by_trying(patient: Patient) -> list[str]:
         try:
             patient.client.execute_command(command.upper(), *args)
         except FAILURES as error:
-            finding = translate(error, patient.store.place)
+            finding = translate(error, patient.place)
             if finding.code == "P204":
                 missing.append(command)
             elif not str(error).startswith(("NOSCRIPT", "No matching script")):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _OLDEST = {"Redis": (6, 2), "Valkey": (8, 0)}
 _TIMES = 5
+_SLOTS = 16_384
 # Seconds by which the server's clock may differ before it is worth a word.
 _MOST_SKEW = 1.0
 # Seconds that a replica may be behind.
@@ -24,11 +25,12 @@ def reach(patient: Patient) -> Finding:
     """Reach it at all, with a command that every limiter's user has."""
     span = patient.timed(patient.client.time, 2)[0]
     where = patient.store.where
-    text = f"{patient.store.place} answers in {span * 1_000:.2f} ms"
+    text = f"{patient.place} answers in {span * 1_000:.2f} ms"
     if patient.local:
         remedy = 'Processes share nothing there: "redis://..." or "embedded://".'
         return Finding("reach", "warn", f"{where} is this process only", remedy)
-    return Finding("reach", "ok", text, values={"where": where})
+    values: dict[str, object] = {"where": where, "seconds": span}
+    return Finding("reach", "ok", text, values=values)
 
 
 def server(patient: Patient) -> Finding:
@@ -64,7 +66,7 @@ def cluster(patient: Patient) -> Finding:
     try:
         told = patient.client.execute_command("CLUSTER INFO")
     except FAILURES as error:
-        if translate(error, patient.store.place).code != "P204":
+        if translate(error, patient.place).code != "P204":
             raise
         return unknown("cluster", "CLUSTER INFO")
     health = str(told.get("cluster_state"))
@@ -72,7 +74,12 @@ def cluster(patient: Patient) -> Finding:
     if health != "ok":
         remedy = "redis-cli --cluster check HOST:PORT tells which slots have no node."
         return Finding("cluster", "fail", f"a cluster, state {health}", remedy, values)
-    if type(patient.client).__name__ == "Redis":
+    lost = _SLOTS - int(told.get("cluster_slots_ok", _SLOTS))
+    if lost:
+        remedy = "redis-cli --cluster check HOST:PORT tells which, and of what node."
+        text = f"a cluster, state ok, but for {lost:,} slots no node answers"
+        return Finding("cluster", "fail", text, remedy, values)
+    if not patient.address:
         remedy = "A limiter at one node is refused the keys of the others (MOVED)."
         return Finding("cluster", "warn", "one node of a cluster", remedy, values)
     return Finding("cluster", "ok", "a cluster, state ok", values=values)

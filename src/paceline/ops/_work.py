@@ -13,6 +13,7 @@ from .._policy import Policy
 from .._script import names
 from .._wire import encode_acquire, encode_peek, encode_reset
 from ..stores._needs import PATTERN
+from ..stores._sending import elsewhere
 from ..stores._translate import FAILURES, translate
 from .patient import Finding, unknown
 
@@ -72,11 +73,11 @@ def keys(patient: Patient) -> Finding:
                 continue  # it has no end by intent
             found += 1
             # -1: it has no end. A look at some tells.
-            immortal += found <= _FEW and patient.client.pttl(key) == -1
+            immortal += found <= _FEW and _has_no_end(patient, key)
             if found >= _MOST_KEYS:
                 break
     except FAILURES as error:
-        if translate(error, patient.store.place).code != "P204":
+        if translate(error, patient.place).code != "P204":
             raise
         return unknown("keys", "SCAN, PTTL")
     more = " or more" if found >= _MOST_KEYS else ""
@@ -87,6 +88,15 @@ def keys(patient: Patient) -> Finding:
         remedy = f"Another program writes to {PATTERN}: PERSIST, RESTORE, or a copy?"
         return Finding("keys", "warn", text, remedy, values)
     return Finding("keys", "ok", text, values=values)
+
+
+def _has_no_end(patient: Patient, key: object) -> bool:
+    try:
+        return bool(patient.client.pttl(key) == -1)
+    except FAILURES as error:
+        if elsewhere(error):
+            return False  # its slot moves
+        raise
 
 
 def _acquire(patient: Patient) -> Call:
@@ -103,7 +113,7 @@ def _ping(patient: Patient) -> Callable[[], object]:
     try:
         patient.client.ping()
     except FAILURES as error:
-        if translate(error, patient.store.place).code != "P204":
+        if translate(error, patient.place).code != "P204":
             raise
         return patient.client.time  # type: ignore[no-any-return]  # untyped client
     return patient.client.ping  # type: ignore[no-any-return]  # untyped client

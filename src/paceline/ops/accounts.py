@@ -30,7 +30,7 @@ __all__ = ["Account", "Look", "Reader", "ScopeState", "told"]
 
 PREFIX = "paceline:1:"
 _BATCH = 100
-_RULE = "ACL SETUSER name ~paceline:* +scan +hgetall +time"
+_RULE = "ACL SETUSER name ~paceline:* +scan +hgetall +time; of a cluster +cluster|slots"
 
 
 @dataclass(frozen=True, slots=True)

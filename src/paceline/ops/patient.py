@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from .._errors import StoreUnavailable
 from ..stores._needs import RULE
 from ..stores._resp import readable
-from ..stores._translate import FAILURES, translate
+from ..stores._translate import FAILURES, Member, translate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,18 +62,27 @@ class Patient:
         key: A throw-away key that the limiter's ACL rule allows.
 
         runs: Whether the scripts run, as far as was seen.
+
+        node: Of a cluster: a client of the primary that is examined.
+
+        address: Of a cluster: that primary's.
     """
 
     store: SyncStore
-    key: str = field(
-        default_factory=lambda: f"paceline:doctor:{{{secrets.token_hex(8)}}}"
-    )
+    key: str = field(default_factory=lambda: new_key(secrets.token_hex(8)))
     runs: bool = True
+    node: Any = None
+    address: str = ""
 
     @property
     def client(self) -> Any:
         """The client underneath."""
-        return self.store.client
+        return self.node or self.store.client
+
+    @property
+    def place(self) -> str:
+        """Where a failure happened."""
+        return Member(self.address) if self.address else self.store.place
 
     @property
     def local(self) -> bool:
@@ -87,7 +96,7 @@ class Patient:
             with readable():
                 return dict(self.client.info())
         except FAILURES as error:
-            if isinstance(translate(error, self.store.place), StoreUnavailable):
+            if isinstance(translate(error, self.place), StoreUnavailable):
                 raise
             return {}
 
@@ -113,6 +122,11 @@ class Patient:
             names = self.client.hgetall(self.key)
             if names:
                 self.client.hdel(self.key, *names)
+
+
+def new_key(tag: str) -> str:
+    """Return a throw-away key with a hash tag."""
+    return f"paceline:doctor:{{{tag}}}"
 
 
 def failed(name: str, error: StoreError) -> Finding:

@@ -50,6 +50,16 @@ class ClusterPipes:
         """Tell whether other nodes may answer although that of a key does not."""
         return len(self._nodes) > 1 or self._atlas.owner(key) is None
 
+    def owner(self, key: str) -> Address | None:
+        """Return the node that has a key, as far as is known."""
+        return self._atlas.owner(key)
+
+    def owners(self, until: float) -> tuple[Address, ...]:
+        """Ask who has slots; return those nodes."""
+        self._atlas.stale = True
+        self._chart(until)
+        return self._atlas.owners
+
     def call(self, key: str, command: Command, until: float) -> Any:
         """Send a command to the node that has a key; return its reply, by *until*."""
         for _ in range(HOPS):

@@ -79,6 +79,11 @@ class Atlas:
         """Return the node that has a key."""
         return self._owners[key_slot(key.encode())]
 
+    @property
+    def owners(self) -> tuple[Address, ...]:
+        """Return all nodes that have slots, in the slots' order."""
+        return tuple(dict.fromkeys(each for each in self._owners if each is not None))
+
     def doubt(self, address: Address) -> None:
         """Note that a node did not answer."""
         self._doubtful, self.stale = address, True

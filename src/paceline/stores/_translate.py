@@ -37,6 +37,12 @@ class Named(str):
     __slots__ = ()
 
 
+class Member(str):
+    """Where a node of a cluster is: a replica may take over from it."""
+
+    __slots__ = ()
+
+
 def translate(error: BaseException, where: str) -> StoreError:
     """Return the error of ours that says what *error* means for a caller."""
     if isinstance(error, StoreError):
@@ -86,8 +92,13 @@ def _permission(_: BaseException, where: str) -> StoreError:
         code="P204",
         hint="On the Sentinels: ACL SETUSER name +sentinel|get-master-addr-by-name"
         if _of_sentinels(where)
-        else f"ACL SETUSER name {RULE}",
+        else f"ACL SETUSER name {rule_at(where)}",
     )
+
+
+def rule_at(where: str) -> str:
+    """Return the rule of a limiter's user at a store."""
+    return f"{RULE} +cluster|slots" if "+cluster://" in where else RULE
 
 
 def _memory(_: BaseException, where: str) -> StoreError:
@@ -130,6 +141,8 @@ def _gone(error: BaseException, where: str) -> StoreError:
     hint = "Is the server running, and the address right?"
     if isinstance(where, Named):
         hint = f"{_FAILOVER} {hint}"
+    elif isinstance(where, Member):
+        hint = "Is it running? If no replica takes over, its scopes have no node."
     elif words := nobody_says(error):
         where = f"{where}: {words}"
         hint = "Are they running, and the addresses right?"

@@ -60,7 +60,7 @@ class ClusterSource:
 
     def sync_client(self) -> Any:
         """Make what an operator asks, and what has the pipes."""
-        return ClusterClient(self, self._kinds[0], self._options, self._timeouts)
+        return ClusterClient(self)
 
     def async_client(self) -> Any:
         """Make what has the pipes of an event loop."""
