@@ -1,11 +1,14 @@
 """The operator's commands on real servers: status, top and reset."""
 
+import io
 import json
 import re
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from paceline import CalendarWindow, Key, RateLimiter, TokenBucket
 from paceline._calls import Clock, Request
@@ -176,6 +179,41 @@ def test_a_narrow_terminal_gets_no_columns_with_nothing_in_them():
     assert narrow == ("scope", "model", "limit", "used", "429s")
     assert rest[0] == ("a", "-", "9 requests/min", "1 (11%)", "3, 1 s ago")
     assert [len(line) for line in rest] == [5, 5]
+
+
+def test_status_keeps_to_a_narrow_terminal(clean_server, run, monkeypatch):
+    """
+    Cells that are too wide go on below, within their columns; a wide one has a line.
+    """
+    with limiter(clean_server, "2M tokens/min") as ours:
+        ours.acquire(Key(scope="team-a", model="gpt-4o-mini"), {"tokens": 1_204_411})
+        ours.cool_down(Key(scope="team-a", model="gpt-4o-mini"), 9)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = re.sub(r"\x1b\[[\d;]*m", "", run("status")[1]).splitlines()
+    assert len(lines) > 2
+    assert max(map(len, lines)) <= 60
+    assert "waiting" not in lines[0]
+    monkeypatch.setenv("COLUMNS", "200")
+    wide = run("status")[1].splitlines()
+    assert len(wide) == 2
+    assert "waiting" in wide[0]
+
+
+def test_a_narrow_table_leaves_no_digit_out():
+    """
+    As far down as it takes.
+    """
+    head = ("scope", "model", "limit", "used", "429s")
+    line = ("team-a", "gpt-4.1-mini", "2M tokens/min", "1,204,411 (60%)", "9, 1 s ago")
+    made = tables.grid(head)
+    made.add_row(*line)
+    out = io.StringIO()
+    Console(file=out, width=40).print(made)
+    assert max(map(len, out.getvalue().splitlines())) <= 40
+    said = Counter(out.getvalue()) - Counter(" \n" * 1_000)
+    assert said == Counter("".join((*head, *line)).replace(" ", ""))
 
 
 def test_an_api_key_is_found_by_its_variable_and_never_shown(

@@ -71,6 +71,23 @@ def test_a_settlement_whose_reply_is_lost_refunds_once(clean_server, proxy):
         assert used(limiter) == 50
 
 
+def test_a_cool_down_whose_reply_is_lost_holds_and_counts_for_each_time(
+    clean_server, proxy
+):
+    """
+    It is sent again on no lane: the count of 429s is the one thing to tell of it.
+    """
+    with RateLimiter(proxy.url, limits="100/min") as limiter:
+        limiter.try_acquire("a")
+        limiter.cool_down("b", 0)  # the server knows the script
+        proxy.mode = "reset_on_reply_once"
+        limiter.cool_down("a", 30)
+        assert limiter.try_acquire("a").limit == "cool-down"
+        assert int(limiter.exchange("a")["429s"].value[:13]) == 2
+    with direct(clean_server, "100/min") as limiter:
+        assert used(limiter) == 1
+
+
 def test_what_a_given_up_call_charged_comes_back(clean_server, proxy):
     """
     Its caller got an error; the next call finds out what it charged and gives it back.

@@ -67,7 +67,7 @@ def command(
     """
     from paceline.ops.accounts import Reader  # noqa: PLC0415 -- not for help
 
-    from .tables import HEAD, as_json as document, fitting, rows, table  # noqa: PLC0415
+    from .tables import as_json as document  # noqa: PLC0415
 
     tags = scope_tags(words, key_env, secret_env)
     with closing(Reader(store, known_limits(limits))) as reader:
@@ -76,10 +76,27 @@ def command(
     if as_json:
         click.echo(json.dumps(document(look, where)))
     elif look.scopes:
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else inf
-        click.echo(table(*fitting(HEAD, rows(look), width)))
+        _show(look)
     tell_rest(look, where)
     return 0
+
+
+def _show(look: Look) -> None:
+    from .tables import HEAD, fitting, grid, rows, table  # noqa: PLC0415 -- as above
+
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else inf
+    head, lines = fitting(HEAD, rows(look), width)
+    text = table(head, lines)
+    if max(map(len, text.splitlines())) <= width:
+        click.echo(text)
+        return
+    from rich.console import Console  # noqa: PLC0415 -- only where it is narrow
+
+    # It would be broken anywhere: better within the columns.
+    shown = grid(head, pad_edge=False)
+    for line in lines:
+        shown.add_row(*line)
+    Console(highlight=False).print(shown)
 
 
 def only_model(look: Look, model: str | None) -> Look:

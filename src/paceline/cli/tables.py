@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rich.table import Table
 
     from paceline._facts import Refusals
     from paceline._standing import Standing
@@ -122,6 +124,17 @@ def fitting(
     ]
     found = list(zip(*kept, strict=True))
     return found[0], found[1:]
+
+
+def grid(head: Sequence[str], **how: Any) -> Table:
+    """Return an empty table for a terminal, in whose cells no digit is left out."""
+    from rich.table import Table  # noqa: PLC0415 -- only on a terminal
+
+    made = Table(box=None, **how)
+    for number, name in enumerate(head):
+        side: Literal["left", "right"] = "left" if number < _NUMBERS else "right"
+        made.add_column(name, justify=side, overflow="fold")
+    return made
 
 
 def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

@@ -22,6 +22,7 @@ from .tables import (
     as_json as document,
     duration,
     fitting,
+    grid,
     rows,
     table,
 )
@@ -223,7 +224,6 @@ def _screen(
     seen: Sight, away: Absence | None, where: str, console: Console
 ) -> RenderableType:
     from rich.console import Group  # noqa: PLC0415 -- only on a terminal
-    from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     look, found = seen.look, seen.rates or {}
@@ -240,11 +240,7 @@ def _screen(
     caption = "q ends"
     if len(lines) > room:
         caption = f"{len(lines) - room} more lines below   {caption}"
-    grid = Table(caption=caption, box=None)
-    for number, name in enumerate(head):
-        grid.add_column(
-            name, justify="left" if number < HEAD.index("used") else "right"
-        )
+    shown = grid(head, caption=caption)
     accounts = [scope.accounts[0] for scope in look.scopes]
     parts = [
         part
@@ -253,8 +249,8 @@ def _screen(
     ]
     for line, part in list(zip(lines, parts, strict=True))[:room]:
         style = "red" if part >= _FULL else "yellow"
-        grid.add_row(*line, style=style if part >= _NEARLY else "")
-    return Group(title, grid)
+        shown.add_row(*line, style=style if part >= _NEARLY else "")
+    return Group(title, shown)
 
 
 @contextmanager
