@@ -102,6 +102,19 @@ def test_an_unknown_authority_is_told_at_once(secure, caller, kind, policy):
     assert "certificate is refused here: self-signed certificate" in str(error)
 
 
+@pytest.mark.parametrize("kind", ["", "+cluster", "+sentinel"])
+def test_who_forgets_tls_is_told_so(secure, caller, kind):
+    """
+    A server that speaks TLS alone closes at the first words of one who does not.
+    """
+    name = "/quota" if kind == "+sentinel" else ""
+    with caller(f"redis{kind}://127.0.0.1:{secure.port}{name}", limits=LIMIT) as user:
+        error, _ = rig_stores.timed(user.try_acquire, "a")
+    assert error.code == "P201"
+    assert error.message.endswith("(the connection was closed)")
+    assert '"rediss://" for "redis://"' in error.hint
+
+
 def test_a_certificate_of_another_host_is_told_at_once(secure, caller):
     """
     Its authority is known, the name is not the one that was asked for.

@@ -146,9 +146,11 @@ def _gone(error: BaseException, where: str) -> StoreError:
     elif words := nobody_says(error):
         where = f"{where}: {words}"
         hint = "Are they running, and the addresses right?"
+        if _has_tls(where):
+            hint = f'{hint} Do they speak TLS? Else "redis" for "rediss".'
     else:
         hint = f'{hint} Without a server: "embedded://" or "memory://".'
-    if reason == _CLOSED and not _has_tls(where):
+    if reason == _CLOSED and not (_has_tls(where) or isinstance(where, Member)):
         hint = f'{hint} If it wants TLS: "rediss://" for "redis://".'
     return StoreUnavailable(f"cannot reach {where} ({reason})", code="P201", hint=hint)
 
@@ -251,27 +253,31 @@ def _first_word(error: BaseException) -> str:
     return word if word.isupper() else type(error).__name__
 
 
+_CLOSED = "the connection was closed"
 _CAUSES: tuple[
     tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...
 ] = (
     (ConnectionRefusedError, "connection refused"),
     ((socket.gaierror, UnicodeError), "unknown host"),
     (FileNotFoundError, "no such socket"),
+    ((ConnectionResetError, ConnectionAbortedError, BrokenPipeError), _CLOSED),
+    ((client.TimeoutError, TimeoutError), "no answer in time"),
 )
-_CLOSED = "the connection was closed"
 _WORDS = (
     ("Connection refused", "connection refused"),
     ("closed", _CLOSED),
+    ("reset by peer", _CLOSED),
 )
 
 
 def _reason(error: BaseException) -> str:
-    cause: BaseException | None = error
-    while cause is not None:
+    causes = [error]
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None:
+        causes.append(cause)
+    for each in causes:
         for kinds, reason in _CAUSES:
-            if isinstance(cause, kinds):
+            if isinstance(each, kinds):
                 return reason
-        cause = cause.__cause__ or cause.__context__
-    text = str(error)
+    text = " ".join(map(str, causes))
     found = (reason for words, reason in _WORDS if words in text)
-    return next(found, type(error).__name__)
+    return next(found, type(causes[-1]).__name__)
