@@ -108,7 +108,9 @@ def test_who_forgets_tls_is_told_so(secure, caller, kind):
     A server that speaks TLS alone closes at the first words of one who does not.
     """
     name = "/quota" if kind == "+sentinel" else ""
-    with caller(f"redis{kind}://127.0.0.1:{secure.port}{name}", limits=LIMIT) as user:
+    url, hurry = f"redis{kind}://127.0.0.1:{secure.port}{name}", 0.1
+    timeouts = {"connect_timeout": hurry, "call_timeout": hurry}
+    with caller(url, limits=LIMIT, **timeouts) as user:
         error, _ = rig_stores.timed(user.try_acquire, "a")
     assert error.code == "P201"
     assert error.message.endswith("(the connection was closed)")
