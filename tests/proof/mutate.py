@@ -151,6 +151,9 @@ def main() -> int:
     """Return the exit code."""
     options = arguments()
     mutants = tuple(each for each in everyone() if options.only in each.name)
+    if not mutants:
+        print(f"no mutant has {options.only!r} in its name", file=sys.stderr)
+        return 2
     if options.short:
         mutants = today(mutants, datetime.now(UTC).date().toordinal())
     bad = []
