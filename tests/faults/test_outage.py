@@ -132,8 +132,15 @@ LONG = [
 ]
 
 
-@pytest.mark.parametrize(("window", "away"), LONG)
-@pytest.mark.parametrize("how", ["stopped", "killed"])
+@pytest.mark.parametrize(
+    ("how", "window", "away"),
+    [
+        pytest.param("stopped", WINDOW, 2.0, id="stopped-short"),
+        pytest.param("stopped", 10.0, 20.0, id="stopped-long", marks=pytest.mark.soak),
+        pytest.param("killed", WINDOW, 2.0, id="killed-short", marks=pytest.mark.soak),
+        pytest.param("killed", 10.0, 20.0, id="killed-long", marks=pytest.mark.soak),
+    ],
+)
 def test_no_window_holds_more_than_the_limit_while_the_store_is_gone(
     store, tmp_path, how, window, away
 ):

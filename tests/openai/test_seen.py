@@ -11,6 +11,7 @@ from paceline import Key, RateLimiter
 from paceline.cli import main
 from paceline.openai import limit, observe
 from paceline.ops.accounts import Reader
+from rig_stores import SERVERS
 
 # So high that calls which go one by one after a refusal are not slow.
 LIMITS = ["60k requests/min", "6M tokens/min"]
@@ -91,6 +92,7 @@ def answered_429(mock, model):
     )
 
 
+@pytest.mark.parametrize("server", SERVERS, indirect=True)
 def test_a_fleets_429s_are_counted_to_the_last_one(
     clean_server, mock, api_key, model, refusals, capsys
 ):

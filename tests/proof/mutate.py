@@ -32,7 +32,7 @@ from proof.under import REPORT
 # What runs without real time, and judges nothing but the scripts.
 SUITE = ("tests/lua", "tests/proof")
 NOT_OF_IT = ("test_mutants", "test_peers_defects*", "test_histories")
-SHORT = 8
+SHORT = 5
 PATIENCE = 600.0
 PASSED, FAILED = 0, 1
 
