@@ -8,10 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 import redis
-from redis.backoff import ConstantBackoff
-from redis.retry import Retry
 
 import rig
+import rig_fleet
 from paceline.cli import main
 from paceline.ops import _server, _work
 from paceline.ops.patient import OPERATOR_RULE, Patient
@@ -232,10 +231,9 @@ def test_a_node_of_a_cluster_is_told(tmp_path, examine):
     options += ["--cluster-port", str(rig.free_port()), "--dir", str(tmp_path)]
     node = subprocess.Popen([binary, *options], stdout=subprocess.DEVNULL)
     url = f"redis://127.0.0.1:{port}"
-    retry = Retry(ConstantBackoff(0.01), 500)
-    client = redis.Redis(port=port, protocol=2, retry=retry)
+    client = redis.Redis(port=port, protocol=2)
     try:
-        assert client.ping()
+        rig_fleet.until(client.ping)
         code, found = examine(url)
         assert (code, found["cluster"]["level"]) == (4, "fail")
         assert found["cluster"]["values"]["state"] == "fail"
