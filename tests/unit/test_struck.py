@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from paceline.stores import _combining, _lines
+from paceline.stores import _combining, _gate
 from paceline.stores._combining import SyncCounter
 from paceline.stores._lines import Lines, SyncPlace
 
@@ -30,7 +30,7 @@ class Crowd:
             return [reply] * len(asks)
 
         monkeypatch.setattr(_combining, "serve", serve)
-        monkeypatch.setattr(_combining, "_LOOK", 0.01)
+        monkeypatch.setattr(_gate, "_LOOK", 0.01)
         self.sent = []
         self._begun, self._go_on = threading.Event(), threading.Event()
         self.counter = SyncCounter(self._call)
@@ -98,7 +98,7 @@ def test_a_place_in_line_that_nobody_holds_keeps_nobody_waiting(monkeypatch):
     """
     Struck between entering and leaving: whoever stands behind it comes first.
     """
-    monkeypatch.setattr(_lines, "_LOOK", 0.01)
+    monkeypatch.setattr(_gate, "_LOOK", 0.01)
     lines = Lines(SyncPlace)
     lost, behind = (lines.enter("a", "calls", ahead=False) for _ in range(2))
     lost.deferred()
@@ -116,7 +116,7 @@ def test_who_waits_in_line_waits_no_longer_than_it_said(monkeypatch, seconds):
     """
     Looking round does not lengthen it.
     """
-    monkeypatch.setattr(_lines, "_LOOK", 0.01)
+    monkeypatch.setattr(_gate, "_LOOK", 0.01)
     lines = Lines(SyncPlace)
     first, behind = (lines.enter("a", "calls", ahead=False) for _ in range(2))
     first.deferred()

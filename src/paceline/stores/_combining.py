@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
 Blocking: TypeAlias = "Callable[[Call, float], Any]"
 
-# Seconds after which who waits looks whether the leader still asks.
-_LOOK = 0.5
-
 
 class SyncCounter:
     """
@@ -86,17 +83,14 @@ class SyncCounter:
 
     def _wait(self, waiter: _Waiter, queue: _Queue, seconds: float = inf) -> bool:
         """Wait until called, or for so long; tell whether called."""
-        if waiter.called is None:
-            return True
-        while not waiter.called.wait(min(seconds, _LOOK)):
-            seconds -= _LOOK
-            if seconds <= 0:
-                return False
-            # A handler may strike a second time, while a leader undoes its part.
-            leader = queue.leader
-            if not leader.inside.locked():
-                self._pass_on(queue, leader)
-        return True
+        called = waiter.called
+        return called is None or called.watch(seconds, lambda: self._look(queue))
+
+    def _look(self, queue: _Queue) -> None:
+        """Pass on for a leader who is gone."""
+        leader = queue.leader
+        if not leader.inside.locked():
+            self._pass_on(queue, leader)
 
     def _give_up(self, waiter: _Waiter, queue: _Queue) -> None:
         """Leave a queue before one's turn; who is being asked for hears in time."""

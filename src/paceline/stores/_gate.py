@@ -11,9 +11,16 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
 from weakref import ref
 
 from .._errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Seconds after which who waits looks whether those it waits for are still there.
+_LOOK = 0.5
 
 
 class Gate:
@@ -34,6 +41,19 @@ class Gate:
         """Wait until it is opened, or for so long; tell whether it was. It shuts."""
         # No platform's lock waits for longer.
         return self._lock.acquire(timeout=max(0.0, min(seconds, threading.TIMEOUT_MAX)))
+
+    def watch(self, seconds: float, look: Callable[[], None]) -> bool:
+        """
+        Wait as :meth:`wait` does, and *look* now and then.
+
+        Whoever is waited for may be gone: a handler struck it where that is undone.
+        """
+        while not self.wait(min(seconds, _LOOK)):
+            seconds -= _LOOK
+            if seconds <= 0:
+                return False
+            look()
+        return True
 
 
 class Place:

@@ -25,9 +25,6 @@ from ._gate import Gate
 _WIDEST = 64
 _WIDTH = 8
 
-# Seconds after which a thread that waits looks whether those before it are still there.
-_LOOK = 0.5
-
 
 class _Line:
     """Who waits, in order, and how many of them may ask."""
@@ -184,11 +181,7 @@ class SyncPlace(_Place[Gate]):
 
     def wait(self, seconds: float) -> None:
         """Wait for so long, or until woken."""
-        while not self._event.wait(min(seconds, _LOOK)):
-            seconds -= _LOOK
-            if seconds <= 0:
-                return
-            self._lines.look(self)
+        self._event.watch(seconds, lambda: self._lines.look(self))
 
     def wake(self) -> None:
         """End its wait."""
