@@ -150,12 +150,16 @@ def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     )
 
 
+def moment(seconds: float) -> str:
+    """Write a moment, in seconds since 1970, as JSON has it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
 def as_json(look: Look, where: str, rates: Rates | None = None) -> dict[str, object]:
     """Return a look as a document; times are in seconds."""
-    at = datetime.fromtimestamp(look.now_us / 1_000_000, UTC)
     return {
         "store": where,
-        "at": at.isoformat(timespec="milliseconds"),
+        "at": moment(look.now_us / 1_000_000),
         "scopes": [
             {
                 "name": scope.name,

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -23,6 +22,7 @@ from .tables import (
     duration,
     fitting,
     grid,
+    moment,
     rows,
     table,
 )
@@ -138,18 +138,14 @@ def _tell_absence(seen: Absence, where: str, *, as_json: bool, first: bool) -> N
     if as_json:
         told = {
             "store": where,
-            "at": _moment(seen.at),
-            "since": _moment(seen.since),
+            "at": moment(seen.at),
+            "since": moment(seen.since),
             "error": as_fields(seen.error),
         }
         click.echo(json.dumps(told))
         sys.stdout.flush()
     elif first:
         _say(f"{seen.error.message}. Looking again.")
-
-
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 def _say(text: str) -> None:
